@@ -1,0 +1,63 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/go-authd/authd/internal/pglocal"
+)
+
+var (
+	privateMu sync.Mutex
+	stop      func()
+	inMain    bool
+)
+
+// Main runs a package's tests, fails them if goroutines are left, stops the private
+// server if one was started, and exits. Every package that calls [New] needs
+//
+//	func TestMain(m *testing.M) { dbtest.Main(m) }
+func Main(m *testing.M) {
+	inMain = true
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines left after the tests:", err)
+		code = 1
+	}
+	privateMu.Lock()
+	defer privateMu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	os.Exit(code)
+}
+
+func startPrivate() (string, error) {
+	privateMu.Lock()
+	defer privateMu.Unlock()
+	if !inMain {
+		return "", errors.New("the package has no TestMain that calls dbtest.Main, so nothing would stop the server")
+	}
+	dir, err := os.MkdirTemp("", "authd-dbtest-")
+	if err != nil {
+		return "", err
+	}
+	server, err := pglocal.Start(context.Background(), pglocal.Config{DataDir: dir, UnsafeNoSync: true})
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", err
+	}
+	stop = func() {
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		}
+		os.RemoveAll(dir)
+	}
+	return server.URL(), nil
+}
