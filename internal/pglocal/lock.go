@@ -1,0 +1,81 @@
+package pglocal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// kind of a holder: others use a server beside it, and wait for a command to end.
+type kind string
+
+const (
+	serving kind = "serve"
+	command kind = "command"
+)
+
+// lock is the flock on DATA_DIR/lock. The kernel frees it however its holder
+// ends, so a file that is left behind means nothing. The file is never
+// removed: a second process could then lock a new one of that name.
+type lock struct{ f *os.File }
+
+// tryLock does not wait. It fails with *InUseError where another process, or
+// another Server of this one, holds the lock.
+func tryLock(path string, k kind) (*lock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = readHolder(f)
+		return nil, errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("locking the data directory: %w", err), f.Close())
+	}
+	l := &lock{f}
+	if err := l.write(fmt.Sprintf("%d %s\n", os.Getpid(), k)); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return l, nil
+}
+
+// readHolder returns the *InUseError. Its kind stays empty while the holder has
+// not written yet, or where the file still names a process that is gone.
+func readHolder(f *os.File) error {
+	b, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		return fmt.Errorf("reading the lock of the data directory: %w", err)
+	}
+	e := new(InUseError)
+	var k kind
+	if n, _ := fmt.Sscanf(string(b), "%d %s", &e.PID, &k); n == 2 && exists(e.PID) {
+		e.kind = k
+	}
+	return e
+}
+
+// exists reports whether a process has this id, whosever it is.
+func exists(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+func (l *lock) write(s string) error {
+	if err := l.f.Truncate(0); err != nil {
+		return fmt.Errorf("writing the lock of the data directory: %w", err)
+	}
+	if _, err := l.f.WriteAt([]byte(s), 0); err != nil {
+		return fmt.Errorf("writing the lock of the data directory: %w", err)
+	}
+	return nil
+}
+
+// release empties the file before it frees the lock, so that the next waiter
+// does not read this holder.
+func (l *lock) release() error {
+	return errors.Join(l.write(""), l.f.Close())
+}
