@@ -93,8 +93,12 @@ func fault(doing string, err error) error {
 
 const (
 	uniqueViolation  = "23505"
+	notNullViolation = "23502"
 	lockNotAvailable = "55P03"
-	readOnly         = "25006" // a standby, or default_transaction_read_only
+	// Certainly rolled back; the rest of class 40 is not (40003).
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	readOnly             = "25006" // a standby, or default_transaction_read_only
 )
 
 // Classes of SQLSTATE that say something of the server and nothing of the statement:

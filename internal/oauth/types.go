@@ -88,15 +88,37 @@ type User struct {
 	DisabledAt *time.Time
 }
 
+// NewUser is what a registration of a user says. Email and Name may be empty.
+type NewUser struct{ Username, Password, Email, Name string }
+
 // Authentication is what a sign-in proved.
 type Authentication struct {
 	Subject string
 	// Epoch is the subject's epoch read together with what was verified, so that a
 	// password change in between kills the result.
 	Epoch int64
+	// Ended is set where the epoch could only be read afterwards, as with a host's users:
+	// when the subject was last ended. A sign-in that it overtook does not count.
+	Ended *time.Time
 	Time  time.Time
 	AMR   []string // RFC 8176
 	ACR   string
+	// Account is the throttle's key, whose failures the grant clears; nil for none.
+	Account []byte
+}
+
+// Grant is what tokens are about to be issued for; what a claims hook is told.
+type Grant struct {
+	Type     GrantType // "" for a sign-in by the account calls
+	ClientID string
+	Subject  string
+	Scopes   Scopes
+	Audience string
+	FamilyID string // "" for client_credentials
+	AuthTime time.Time
+	AMR      []string
+	ACR      string
+	Fresh    bool // straight from a sign-in
 }
 
 // Family is what descends from one sign-in of one subject at one client.

@@ -1,0 +1,185 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// ErrLocked: another rotation of the same family held the row for longer than the lock
+// timeout. Nothing was done.
+var ErrLocked = fmt.Errorf("%w: family is locked", ErrUnavailable)
+
+// ErrRolledBack: the database rolled the transaction back in favour of another one.
+// Nothing was done, and it may be tried again.
+var ErrRolledBack = fmt.Errorf("%w: rolled back", ErrUnavailable)
+
+// Rotation is a transaction that holds the lock on one family. Exactly one of Step,
+// Replay, Revoke and Rollback ends it.
+type Rotation struct {
+	conn *pgxpool.Conn
+
+	// Client and Family are nil where there is no such row.
+	Client  *oauth.Client
+	Family  *oauth.Family
+	Subject Subject // of the family
+	// Arrival is when the transaction began, before it waited for the lock; Now is after.
+	Arrival, Now time.Time
+}
+
+// BEGIN stands first: the pipeline must be one transaction of this isolation whatever
+// the database's default is.
+const (
+	beginRotation = `begin isolation level read committed`
+	boundRotation = `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true)`
+	lockFamily    = `select` + familyColumns + ` from authd.token_families f where f.id = $1 for update`
+	// A join under FOR UPDATE would read rows as of before the wait: each state is a
+	// statement of its own, with a fresh snapshot.
+	readFamilySubject = `
+select coalesce(s.epoch, 0) as epoch, s.ended_at, s.disabled_at, authd.arrival() as arrival, authd.clock() as now
+from authd.token_families f left join authd.subjects s on s.subject = f.subject
+where f.id = $1`
+)
+
+type subjectRow struct {
+	Subject
+	Arrival, Now time.Time
+}
+
+// BeginRotation locks the family and then reads the state of its subject and of the
+// client that asks, in one round trip. It returns [ErrLocked] after two seconds.
+func (d *DB) BeginRotation(ctx context.Context, family, client string) (*Rotation, error) {
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rotation{conn: conn}
+	if err := r.begin(ctx, family, client); err != nil {
+		r.Rollback(ctx)
+		return nil, rotationFault("lock family", err)
+	}
+	return r, nil
+}
+
+func (r *Rotation) begin(ctx context.Context, family, client string) error {
+	var b pgx.Batch
+	b.Queue(beginRotation)
+	b.Queue(boundRotation)
+	b.Queue(lockFamily, family).Query(func(rows pgx.Rows) error {
+		row, err := optional[familyRow](rows)
+		if row != nil {
+			f := row.family()
+			r.Family = &f
+		}
+		return err
+	})
+	b.Queue(readClient, client).Query(func(rows pgx.Rows) error {
+		row, err := optional[clientRow](rows)
+		if row != nil {
+			c := row.client()
+			r.Client = &c
+		}
+		return err
+	})
+	b.Queue(readFamilySubject, family).Query(func(rows pgx.Rows) error {
+		row, err := optional[subjectRow](rows)
+		if row != nil {
+			r.Subject, r.Arrival, r.Now = row.Subject, row.Arrival, row.Now
+		}
+		return err
+	})
+	return r.conn.SendBatch(ctx, &b).Close()
+}
+
+// optional reads one row or none.
+func optional[T any](rows pgx.Rows) (*T, error) {
+	v, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[T])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return v, err
+}
+
+const stepFamily = `
+update authd.token_families set generation = generation + 1, parent_jti = leaf_jti, leaf_jti = $2, leaf_kid = $3,
+  leaf_iat = date_trunc('second', authd.clock()),
+  leaf_exp = least(date_trunc('second', authd.clock()) + make_interval(secs => $4), absolute_exp),
+  rotated_at = authd.clock(), replays = 0
+where id = $1
+returning generation, leaf_iat, leaf_exp`
+
+// Step makes the next generation and commits it. The family is brought up to date.
+func (r *Rotation) Step(ctx context.Context, jti, kid string, ttl time.Duration) error {
+	f := r.Family
+	err := r.commit(ctx, stepFamily, []any{f.ID, jti, kid, ttl.Seconds()}, &f.Generation, &f.LeafIAT, &f.LeafExp)
+	f.LeafJTI, f.LeafKID = jti, kid
+	return err
+}
+
+const replayFamily = `update authd.token_families set replays = replays + 1 where id = $1 returning replays`
+
+// Replay counts one answer inside the grace window and commits.
+func (r *Rotation) Replay(ctx context.Context) error {
+	return r.commit(ctx, replayFamily, []any{r.Family.ID}, &r.Family.Replays)
+}
+
+const endFamily = `
+update authd.token_families set revoked_at = authd.clock(), revoked_reason = $2 where id = $1 returning id::text`
+
+// Revoke ends the family and commits: only after that may the caller be refused.
+func (r *Rotation) Revoke(ctx context.Context, reason string) error {
+	return r.commit(ctx, endFamily, []any{r.Family.ID, reason}, &r.Family.ID)
+}
+
+// commit sends the one change and COMMIT in one round trip, whatever becomes of the request.
+func (r *Rotation) commit(ctx context.Context, sql string, args []any, into ...any) error {
+	ctx, cancel := writing(ctx)
+	defer cancel()
+	defer r.Rollback(ctx)
+	var b pgx.Batch
+	b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(into...) })
+	var tag pgconn.CommandTag
+	b.Queue(`commit`).Exec(func(t pgconn.CommandTag) error { tag = t; return nil })
+	if err := r.conn.SendBatch(ctx, &b).Close(); err != nil {
+		return rotationFault("rotate family", err)
+	}
+	if tag.String() != "COMMIT" { // the server says ROLLBACK to a commit that it could not do
+		return fmt.Errorf("rotate family: %w: commit was answered with rollback", ErrUnavailable)
+	}
+	return durable(r.conn)
+}
+
+func rotationFault(doing string, err error) error {
+	pg, _ := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case pg == nil:
+	case pg.Code == lockNotAvailable:
+		return fmt.Errorf("%s: %w", doing, ErrLocked)
+	case pg.Code == serializationFailure, pg.Code == deadlockDetected:
+		return fmt.Errorf("%s: %w", doing, ErrRolledBack)
+	}
+	return fault(doing, err)
+}
+
+// Rollback gives the lock up; after the end of the transaction it only gives the
+// connection back.
+func (r *Rotation) Rollback(ctx context.Context) {
+	if r.conn == nil {
+		return
+	}
+	if r.conn.Conn().PgConn().TxStatus() != 'I' && !r.conn.Conn().IsClosed() {
+		ctx, cancel := writing(ctx)
+		defer cancel()
+		// A connection that cannot roll back is closed by the pool, which rolls back too.
+		_, _ = r.conn.Exec(ctx, `rollback`)
+	}
+	r.conn.Release()
+	r.conn = nil
+}

@@ -1,0 +1,109 @@
+package grants
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/tokens"
+)
+
+// Authenticator checks a sign-in. It returns a refusal for every reason that a person
+// can cause; other errors are outages.
+type Authenticator interface {
+	Authenticate(ctx context.Context, username, password string) (oauth.Authentication, error)
+}
+
+// Accounts is the built-in user store.
+type Accounts interface {
+	Register(ctx context.Context, u oauth.NewUser) (oauth.Authentication, error)
+	ChangePassword(ctx context.Context, username, password, newPassword string) (oauth.Authentication, error)
+}
+
+// SignIn is one of the account calls of a first-party client. Of Form, scope, resource
+// and expires_in are read.
+type SignIn struct {
+	Caller tokens.Caller
+	Form   oauth.Form
+}
+
+// Login signs a person in with a name and a password.
+func (s *Service) Login(ctx context.Context, in SignIn, username, password string) (Response, error) {
+	return s.signIn(ctx, in, func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Authenticator.Authenticate(ctx, username, password)
+	})
+}
+
+// Register makes a user and signs it in.
+func (s *Service) Register(ctx context.Context, in SignIn, u oauth.NewUser) (Response, error) {
+	return s.signIn(ctx, in, func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Accounts.Register(ctx, u)
+	})
+}
+
+// ChangePassword ends all families of the user and begins a new one.
+func (s *Service) ChangePassword(ctx context.Context, in SignIn, username, password, newPassword string) (Response, error) {
+	return s.signIn(ctx, in, func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Accounts.ChangePassword(ctx, username, password, newPassword)
+	})
+}
+
+// signIn checks the client and what it asks for before a password is looked at: a call
+// that is refused for its form must not have changed anything.
+func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Context) (oauth.Authentication, error)) (Response, error) {
+	ask, err := parseAsk(in.Form)
+	if err != nil {
+		return Response{}, err
+	}
+	if err := s.cfg.Keys.Admit(); err != nil {
+		return Response{}, err
+	}
+	client, now, err := s.client(ctx, in.Caller)
+	if err != nil {
+		return Response{}, err
+	}
+	if !client.FirstParty {
+		return Response{}, &oauth.Error{
+			Code: oauth.UnauthorizedClient, Status: 403, Description: "client is not registered as first-party",
+		}
+	}
+	ok, err := s.gate(client, ask, client.Scopes, "")
+	if err != nil {
+		return Response{}, err
+	}
+	who, err := prove(ctx)
+	if err != nil {
+		return Response{}, err
+	}
+	if who.Ended != nil && who.Ended.After(now) {
+		return Response{}, oauth.Busy.Because("subject was ended during its sign-in")
+	}
+	return s.begin(ctx, client, who, ok, ask.resource)
+}
+
+// begin starts the family and issues its first tokens, fresh ones.
+func (s *Service) begin(ctx context.Context, c *oauth.Client, who oauth.Authentication, ok allowed, resource string) (Response, error) {
+	if who.Subject == "" || len(who.Subject) > 255 || !oauth.IsText(who.Subject) {
+		return Response{}, fmt.Errorf("authenticator returned a subject that is empty, too long or not text")
+	}
+	id, err := oauth.NewFamilyID(s.cfg.Random)
+	if err != nil {
+		return Response{}, err
+	}
+	start := tokens.SignIn{FamilyID: id, Authentication: who, Client: c, Scopes: ok.scopes, Resource: resource}
+	if !c.HasGrant(oauth.RefreshToken) {
+		start.TTL = ok.ttl
+	}
+	f, err := s.cfg.Tokens.StartFamily(ctx, start)
+	if err != nil {
+		return Response{}, err
+	}
+	grant := familyGrant(&f, "", ok)
+	grant.Fresh = true
+	leaf := &f
+	if !c.HasGrant(oauth.RefreshToken) {
+		leaf = nil
+	}
+	return s.issue(ctx, tokens.Access{Grant: grant, IssuedAt: f.LeafIAT, TTL: untilEnd(ok.ttl, f.LeafIAT, &f)}, leaf)
+}

@@ -1,0 +1,87 @@
+package tokens
+
+import (
+	"context"
+	"slices"
+
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// Introspection is the answer of RFC 7662 §2.2. All but Active is empty where the token
+// is not active.
+type Introspection struct {
+	Active    bool   `json:"active"`
+	Scope     string `json:"scope,omitempty"`
+	ClientID  string `json:"client_id,omitempty"`
+	TokenType string `json:"token_type,omitempty"`
+	Expiry    int64  `json:"exp,omitempty"`
+	IssuedAt  int64  `json:"iat,omitempty"`
+	NotBefore int64  `json:"nbf,omitempty"`
+	Subject   string `json:"sub,omitempty"`
+	Audience  string `json:"aud,omitempty"`
+	Issuer    string `json:"iss,omitempty"`
+	ID        string `json:"jti,omitempty"`
+	FamilyID  string `json:"sid,omitempty"`
+}
+
+// Introspect says what the database says of the token in this moment, in one round trip.
+// It returns a refusal with [oauth.AccessDenied] to a client that is no resource server;
+// a storage fault is an error, never an inactive token.
+func (s *Service) Introspect(ctx context.Context, caller Caller, raw string) (Introspection, error) {
+	token, err := s.parseAccess(ctx, raw)
+	if err != nil && !isInvalid(err) {
+		return Introspection{}, err
+	}
+	foreign := err != nil
+	// For a string that is no token the question is the same, only for nothing: who asks
+	// is checked either way.
+	client, state, err := s.db.Introspection(ctx, caller.ClientID(), ref(token, foreign))
+	if err != nil {
+		return Introspection{}, err
+	}
+	if err := checkResourceServer(caller, client); err != nil {
+		return Introspection{}, err
+	}
+	if foreign || !slices.Contains(client.Audiences, token.Audience) || !isActive(token, state) {
+		return Introspection{}, nil
+	}
+	return Introspection{
+		Active: true, Scope: token.Scope, ClientID: token.ClientID, TokenType: "Bearer",
+		Expiry: token.Expiry, IssuedAt: token.IssuedAt, NotBefore: token.NotBefore,
+		Subject: token.Subject, Audience: token.Audience, Issuer: token.Issuer, ID: token.ID, FamilyID: token.FamilyID,
+	}, nil
+}
+
+func ref(t verified, none bool) db.TokenRef {
+	if none {
+		return db.TokenRef{}
+	}
+	return db.TokenRef{JTI: t.ID, KID: t.KID, ClientID: t.ClientID, Subject: t.Subject, FamilyID: t.FamilyID}
+}
+
+func checkResourceServer(caller Caller, client *oauth.Client) error {
+	if err := caller.Check(client); err != nil {
+		return err
+	}
+	if client.IsPublic() { // RFC 7662 §2.1: the endpoint requires authentication
+		return oauth.Errorf(oauth.InvalidClient, "introspection needs client authentication").Because("public client")
+	}
+	if !client.ResourceServer {
+		return oauth.Errorf(oauth.AccessDenied, "this client is not registered as a resource server")
+	}
+	return nil
+}
+
+func isActive(t verified, s db.TokenState) bool {
+	now := s.Now.Unix()
+	switch {
+	case now >= t.Expiry, !s.ClientActive, !s.KeyValid, s.Revoked:
+		return false
+	case t.FamilyID != "": // judged by epoch
+		return s.FamilyAlive && s.SubjectDisabled == nil &&
+			s.FamilyUserEpoch == s.SubjectEpoch && s.FamilyClientEpoch == s.ClientEpoch
+	default: // judged by time: a client's own token
+		return s.ClientEnded == nil || t.IssuedAt >= s.ClientEnded.Unix()
+	}
+}
