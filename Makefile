@@ -1,0 +1,40 @@
+# Thin on purpose: what a target does stands in scripts/ or in a Go program, and runs without make too.
+
+FUZZTIME ?= 10s
+# One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
+WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
+
+.PHONY: help demo test race fuzz bench lint image integration examples
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
+
+demo: ## the whole life of a token, in a few seconds
+	@scripts/postgres
+	@go run ./cmd/authd demo
+
+test: ## every test, under the race detector
+	@scripts/test-setup
+	$(WITH_POSTGRES) go test -race ./...
+
+race: test ## the same: test always runs under the race detector
+
+fuzz: ## each fuzz target for FUZZTIME
+	@scripts/test-setup
+	$(WITH_POSTGRES) scripts/fuzz $(FUZZTIME)
+
+bench: ## throughput as ratios to the limit measured in the same run
+	@scripts/test-setup
+	$(WITH_POSTGRES) go run ./bench
+
+lint: ## gofumpt, vet, staticcheck
+	scripts/lint
+
+image: ## the container image, authd:local
+	scripts/image
+
+integration: ## the image and PostgreSQL in containers, end to end
+	scripts/integration
+
+examples: ## runs each example
+	examples/run
