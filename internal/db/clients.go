@@ -227,3 +227,16 @@ func (d *DB) RemoveClientSecret(ctx context.Context, id, secretID string) error 
 	_, err := write[clientID](ctx, d, "remove client secret", removeSecret, id, secretID)
 	return err
 }
+
+const publicOrigin = `
+select exists (select from authd.clients c
+  where c.auth_method = 'none' and c.disabled_at is null and c.deleted_at is null
+    and ($1 = any (c.allowed_origins) or exists (select from unnest(c.redirect_uris) u
+      where u = $1 or starts_with(u, $1 || '/') or starts_with(u, $1 || '?')))) as known`
+
+// PublicOrigin reports whether pages of this origin belong to a public client: whether
+// a browser may let them read answers of the token endpoint.
+func (d *DB) PublicOrigin(ctx context.Context, origin string) (bool, error) {
+	row, err := one[struct{ Known bool }](ctx, d, "look up origin", publicOrigin, origin)
+	return row.Known, err
+}

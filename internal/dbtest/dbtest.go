@@ -32,7 +32,13 @@ func New(t testing.TB) *pgxpool.Pool {
 // NewEmpty is New without the schema.
 func NewEmpty(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	return open(t, create(t, "template0"))
+	return open(t, EmptyURL(t))
+}
+
+// EmptyURL is URL without the schema.
+func EmptyURL(t testing.TB) string {
+	t.Helper()
+	return create(t, "template0")
 }
 
 // URL is New for programs under test that connect by themselves.

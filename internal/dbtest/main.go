@@ -26,14 +26,14 @@ var (
 func Main(m *testing.M) {
 	inMain = true
 	code := m.Run()
+	privateMu.Lock()
+	if stop != nil {
+		stop()
+	}
+	privateMu.Unlock()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines left after the tests:", err)
 		code = 1
-	}
-	privateMu.Lock()
-	defer privateMu.Unlock()
-	if stop != nil {
-		stop()
 	}
 	os.Exit(code)
 }
