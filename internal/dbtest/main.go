@@ -48,6 +48,10 @@ func startPrivate() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// As root, PostgreSQL runs as another user; a cluster it cannot reach here would go to /var/lib and stay.
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return "", err
+	}
 	server, err := pglocal.Start(context.Background(), pglocal.Config{DataDir: dir, UnsafeNoSync: true})
 	if err != nil {
 		os.RemoveAll(dir)
