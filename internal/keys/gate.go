@@ -1,0 +1,67 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// maxWait is how long a client waits for its turn at the signer before it would rather
+// have been turned away: clients give up after some seconds, and a refresh signs twice.
+const maxWait = 2 * time.Second
+
+// gate lets GOMAXPROCS signatures run at once, first come, first served: more would only
+// take turns on the same processors and finish later, all of them.
+type gate struct {
+	slots   *semaphore.Weighted
+	size    int64
+	inside  atomic.Int64 // waiting or signing
+	average atomic.Int64 // of one signature, in nanoseconds; moves by 1/16
+	signed  atomic.Uint64
+}
+
+func newGate() *gate {
+	size := int64(runtime.GOMAXPROCS(0))
+	return &gate{slots: semaphore.NewWeighted(size), size: size}
+}
+
+// do runs sign when its turn has come, or returns [oauth.Busy] if ctx ends before.
+func (g *gate) do(ctx context.Context, sign func() error) error {
+	g.inside.Add(1)
+	defer g.inside.Add(-1)
+	if err := g.slots.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for the signer: %w: %w", oauth.Busy, err)
+	}
+	defer g.slots.Release(1)
+	start := time.Now()
+	if err := sign(); err != nil {
+		return err
+	}
+	g.measure(time.Since(start))
+	return nil
+}
+
+// measure loses a sample when two goroutines store at once, which does no harm.
+func (g *gate) measure(d time.Duration) {
+	g.signed.Add(1)
+	old := g.average.Load()
+	if old == 0 {
+		g.average.Store(int64(d))
+		return
+	}
+	g.average.Store(old + (int64(d)-old)/16)
+}
+
+// isFull reports whether who comes now would wait longer than maxWait.
+func (g *gate) isFull() bool {
+	return g.inside.Load()*g.average.Load()/g.size > int64(maxWait)
+}
+
+// waiting counts those whose turn has not come.
+func (g *gate) waiting() int { return int(max(g.inside.Load()-g.size, 0)) }

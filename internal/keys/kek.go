@@ -1,0 +1,165 @@
+package keys
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	jose "github.com/go-jose/go-jose/v4"
+)
+
+const redacted = "[redacted]"
+
+const kekBytes = 32
+
+// KEK is a key-encryption key. It prints as "[redacted]".
+type KEK struct {
+	id     string
+	secret *[kekBytes]byte // a pointer: printing a struct that holds a KEK shows an address
+}
+
+// ParseKEK reads base64 of 32 bytes, standard or URL alphabet, with or without padding,
+// with white space around it. Errors do not repeat the text.
+func ParseKEK(text string) (KEK, error) {
+	text = strings.TrimRight(strings.TrimSpace(text), "=")
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(text)
+	b, err := base64.RawStdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") {
+		return KEK{}, errors.New("key-encryption key is not base64")
+	}
+	if len(b) != kekBytes {
+		return KEK{}, fmt.Errorf("key-encryption key has %d bytes, must have %d", len(b), kekBytes)
+	}
+	secret := [kekBytes]byte(b)
+	sum := sha256.Sum256(append([]byte("authd kek id"), b...))
+	return KEK{id: hex.EncodeToString(sum[:4]), secret: &secret}, nil
+}
+
+// NewKEK makes a key in the form that [ParseKEK] reads.
+func NewKEK(random io.Reader) (string, error) {
+	var b [kekBytes]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return "", fmt.Errorf("read randomness: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(b[:]), nil
+}
+
+// ID is the first 8 hex digits of SHA-256("authd kek id" ‖ key). It is no secret.
+func (k KEK) ID() string { return k.id }
+
+func (KEK) String() string               { return redacted }
+func (KEK) GoString() string             { return redacted }
+func (KEK) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
+func (KEK) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+func (KEK) LogValue() slog.Value         { return slog.StringValue(redacted) }
+
+// The only algorithms with which anything is sealed or opened. AES-GCM would be the
+// obvious choice; go-jose's does not run under GODEBUG=fips140=only.
+const (
+	sealAlg = jose.A256KW
+	sealEnc = jose.A256CBC_HS512
+)
+
+// seal encrypts plaintext under k, bound to where it belongs. The result is the JWE JSON
+// serialization (RFC 7516 §7.2.2): the compact one has no place for aad, and go-jose
+// would drop it silently.
+func (k KEK) seal(plaintext []byte, aad string) (string, error) {
+	enc, err := jose.NewEncrypter(sealEnc, jose.Recipient{Algorithm: sealAlg, Key: k.secret[:], KeyID: k.id}, nil)
+	if err != nil {
+		return "", fmt.Errorf("seal: %w", err)
+	}
+	obj, err := enc.EncryptWithAuthData(plaintext, []byte(aad))
+	if err != nil {
+		return "", fmt.Errorf("seal: %w", err)
+	}
+	return obj.FullSerialize(), nil
+}
+
+// missingKEK: something is sealed under a key-encryption key that is not given.
+type missingKEK struct{ id string }
+
+func (e *missingKEK) Error() string {
+	return fmt.Sprintf("sealed under key-encryption key %q, which is not given", e.id)
+}
+
+var errSealed = errors.New("sealed text is damaged or belongs elsewhere")
+
+// open decrypts what seal made of aad, under whichever of keks it names.
+func open(keks []KEK, sealed, aad string) ([]byte, error) {
+	id, err := sealedUnder(sealed)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keks {
+		if k.id == id {
+			return k.open(sealed, aad)
+		}
+	}
+	return nil, &missingKEK{id}
+}
+
+func (k KEK) open(sealed, aad string) ([]byte, error) {
+	obj, err := jose.ParseEncryptedJSON(sealed, []jose.KeyAlgorithm{sealAlg}, []jose.ContentEncryption{sealEnc})
+	if err != nil {
+		return nil, errSealed // go-jose's text may quote the input
+	}
+	if string(obj.GetAuthData()) != aad {
+		return nil, errSealed
+	}
+	plaintext, err := obj.Decrypt(k.secret[:])
+	if err != nil {
+		return nil, errSealed
+	}
+	return plaintext, nil
+}
+
+// sealedUnder reads the id of the key-encryption key from the protected header. It takes
+// nothing but the flattened form and the three header members that seal writes: no zip,
+// no unprotected header, no second recipient.
+func sealedUnder(sealed string) (string, error) {
+	var flat struct {
+		Protected    string `json:"protected"`
+		EncryptedKey string `json:"encrypted_key"`
+		AAD          string `json:"aad"`
+		IV           string `json:"iv"`
+		Ciphertext   string `json:"ciphertext"`
+		Tag          string `json:"tag"`
+	}
+	if err := decodeStrict([]byte(sealed), &flat); err != nil {
+		return "", errSealed
+	}
+	protected, err := base64.RawURLEncoding.Strict().DecodeString(flat.Protected)
+	if err != nil {
+		return "", errSealed
+	}
+	var header struct {
+		Alg jose.KeyAlgorithm      `json:"alg"`
+		Enc jose.ContentEncryption `json:"enc"`
+		KID string                 `json:"kid"`
+	}
+	if err := decodeStrict(protected, &header); err != nil {
+		return "", errSealed
+	}
+	if header.Alg != sealAlg || header.Enc != sealEnc || header.KID == "" {
+		return "", errSealed
+	}
+	return header.KID, nil
+}
+
+func decodeStrict(b []byte, v any) error {
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("more than one value")
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// What a check row holds, and where it belongs.
+const (
+	checkText  = "authd key-encryption key check"
+	checkPlace = "kek_checks"
+)
+
+// checkKEKs compares the given key-encryption keys with the database before anything is
+// made. In a database that has known one, at least one of the given must be among them;
+// one that is new beside a known one is being introduced and gets its check row.
+func (r *Rings) checkKEKs(ctx context.Context) error {
+	checks, err := r.cfg.DB.KEKChecks(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := r.openChecks(checks)
+	if err != nil {
+		return err
+	}
+	if len(checks) > 0 && len(known) == 0 {
+		return fmt.Errorf("%w: the database knows %s, given is %s", ErrKEK, checkIDs(checks), r.kekIDs())
+	}
+	if err := r.checkSealed(ctx); err != nil {
+		return err
+	}
+	for _, k := range r.cfg.KEKs {
+		if slices.Contains(known, k.ID()) {
+			continue
+		}
+		if err := r.insertCheck(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openChecks returns the ids of the given keys that the database has known. A row of one
+// that is not given is not opened: it may have been retired.
+func (r *Rings) openChecks(checks []db.KEKCheck) (known []string, err error) {
+	for _, c := range checks {
+		i := slices.IndexFunc(r.cfg.KEKs, func(k KEK) bool { return k.ID() == c.KEKID })
+		if i < 0 {
+			continue
+		}
+		text, err := open(r.cfg.KEKs[i:i+1], c.Sealed, checkPlace)
+		if err != nil || string(text) != checkText {
+			return nil, fmt.Errorf("%w: the check row of %s cannot be opened", ErrKEK, c.KEKID)
+		}
+		known = append(known, c.KEKID)
+	}
+	return known, nil
+}
+
+// checkSealed looks for private halves that no given key opens. A damaged one is not its
+// business: that is quarantined when it is read.
+func (r *Rings) checkSealed(ctx context.Context) error {
+	rows, err := r.cfg.DB.LiveKeys(ctx)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, row := range rows {
+		if row.PrivateJWE == nil {
+			continue
+		}
+		id, err := sealedUnder(*row.PrivateJWE)
+		if err == nil && !r.hasKEK(id) && !slices.Contains(missing, id) {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%w: private keys are sealed under %s, given is %s", ErrKEK, strings.Join(missing, ", "), r.kekIDs())
+	}
+	return nil
+}
+
+func (r *Rings) insertCheck(ctx context.Context, k KEK) error {
+	sealed, err := k.seal([]byte(checkText), checkPlace)
+	if err != nil {
+		return err
+	}
+	return r.cfg.DB.InsertKEKCheck(ctx, db.KEKCheck{KEKID: k.ID(), Sealed: sealed})
+}
+
+func (r *Rings) hasKEK(id string) bool {
+	return slices.ContainsFunc(r.cfg.KEKs, func(k KEK) bool { return k.ID() == id })
+}
+
+func (r *Rings) kekIDs() string {
+	ids := make([]string, len(r.cfg.KEKs))
+	for i, k := range r.cfg.KEKs {
+		ids[i] = k.ID()
+	}
+	return strings.Join(ids, ", ")
+}
+
+func checkIDs(checks []db.KEKCheck) string {
+	ids := make([]string, len(checks))
+	for i, c := range checks {
+		ids[i] = c.KEKID
+	}
+	return strings.Join(ids, ", ")
+}
+
+// makeRings makes the first two keys of each ring that has none. A ring whose keys are
+// damaged has keys: nothing new is ever made over the old.
+func (r *Rings) makeRings(ctx context.Context) error {
+	all, err := r.cfg.DB.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ring := range allRings {
+		if slices.ContainsFunc(all, func(k oauth.Key) bool { return k.Ring == ring }) {
+			continue
+		}
+		if err := r.makeRing(ctx, ring); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Rings) makeRing(ctx context.Context, ring oauth.Ring) error {
+	signing, err := r.newKey(ring)
+	if err != nil {
+		return err
+	}
+	announced, err := r.newKey(ring)
+	if err != nil {
+		return err
+	}
+	made, err := r.cfg.DB.MakeRing(ctx, ring, signing, announced, r.cfg.Period)
+	if made {
+		r.cfg.Logger.InfoContext(ctx, "key ring made", "ring", ring, "signing", signing.KID, "announced", announced.KID)
+	}
+	return err
+}
