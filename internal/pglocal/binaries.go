@@ -116,15 +116,16 @@ func usualBinDirs() []string {
 
 func newestFirst(pattern string) []string {
 	dirs, _ := filepath.Glob(pattern) // fails only on a bad pattern
-	slices.SortFunc(dirs, func(a, b string) int { return numberIn(b) - numberIn(a) })
+	before, _, _ := strings.Cut(pattern, "*")
+	slices.SortFunc(dirs, func(a, b string) int { return numberIn(b[len(before):]) - numberIn(a[len(before):]) })
 	return dirs
 }
 
 var number = regexp.MustCompile(`\d+`)
 
-// numberIn returns the first number of a path, 0 where there is none.
-func numberIn(path string) int {
-	n, _ := strconv.Atoi(number.FindString(path))
+// numberIn returns the first number in s, 0 where there is none.
+func numberIn(s string) int {
+	n, _ := strconv.Atoi(number.FindString(s))
 	return n
 }
 

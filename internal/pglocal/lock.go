@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -50,16 +52,28 @@ func readHolder(f *os.File) error {
 	if err != nil {
 		return fmt.Errorf("reading the lock of the data directory: %w", err)
 	}
-	e := new(InUseError)
-	var k kind
-	if n, _ := fmt.Sscanf(string(b), "%d %s", &e.PID, &k); n == 2 && exists(e.PID) {
-		e.kind = k
+	pid, k := parseHolder(b)
+	if !exists(pid) {
+		k = ""
 	}
-	return e
+	return &InUseError{PID: pid, kind: k}
+}
+
+// parseHolder returns a positive process id and a known kind, or neither.
+func parseHolder(b []byte) (int, kind) {
+	number, k, _ := strings.Cut(strings.TrimSuffix(string(b), "\n"), " ")
+	pid, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || pid <= 0 || kind(k) != serving && kind(k) != command {
+		return 0, ""
+	}
+	return int(pid), kind(k)
 }
 
 // exists reports whether a process has this id, whosever it is.
 func exists(pid int) bool {
+	if pid <= 0 { // kill(2) would mean groups of processes
+		return false
+	}
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)
 }

@@ -35,8 +35,9 @@ type Config struct {
 	// Logger receives what happens to the server. Default [slog.Default].
 	Logger *slog.Logger
 	// UnsafeNoSync turns fsync, full_page_writes and synchronous_commit off. A
-	// crash of the machine then loses committed data or the whole cluster. It
-	// MUST NOT be set outside tests.
+	// crash of the machine then loses committed data or the whole cluster. The
+	// server also ends when this process does, however that ends, so that tests
+	// leave none behind. It MUST NOT be set outside tests.
 	UnsafeNoSync bool
 
 	binDirs func() []string // where binaries are looked for; nil means the usual places
@@ -110,6 +111,7 @@ func enter(ctx context.Context, cfg Config, k kind) (*Server, error) {
 	}
 	wait, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var said sync.Once
 	for {
 		l, err := tryLock(filepath.Join(dir, "lock"), k)
 		if err == nil {
@@ -126,6 +128,7 @@ func enter(ctx context.Context, cfg Config, k kind) (*Server, error) {
 			}
 			err = fmt.Errorf("%w; it does not answer: %w", err, besideErr)
 		}
+		said.Do(func() { cfg.Logger.InfoContext(ctx, "waiting for the data directory", "pid", inUse.PID) })
 		if pause(wait) != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 const (
 	// closedHome has the clusters of data directories which the server's user cannot reach.
 	closedHome = "/var/lib/authd"
-	// maxSocket is the longest path of a socket on Linux; 103 on macOS and the BSDs.
+	// maxSocket is the longest path of a socket on macOS; Linux has 107.
 	maxSocket = 103
 )
 
@@ -44,7 +44,7 @@ func shortName(dataDir string) string {
 // may be open to all, so a folder that somebody else made, or can enter, or a
 // symbolic link, is refused.
 func socketDir(dataDir string, a account) (string, error) {
-	dir := filepath.Join(socketHome(a), "authd-"+shortName(dataDir))
+	dir := filepath.Join(socketHome(a, os.Getenv("XDG_RUNTIME_DIR")), "authd-"+shortName(dataDir))
 	err := a.mkdir(dir)
 	if err == nil || !errors.Is(err, fs.ErrExist) {
 		return dir, err
@@ -62,21 +62,20 @@ func socketDir(dataDir string, a account) (string, error) {
 		return "", err
 	case uid == a.uid:
 		return dir, nil
-	case uid == os.Geteuid(): // root was ended before it gave the folder away
+	case a.drop && uid == os.Geteuid(): // root was ended before it gave the folder away
 		return dir, a.own(dir)
 	}
 	return "", fmt.Errorf("socket folder %s belongs to uid %d and not to uid %d: remove it", dir, uid, a.uid)
 }
 
-// socketHome is $XDG_RUNTIME_DIR, and /tmp where that is not set, is too long, or
-// belongs to another user than the server's.
-func socketHome(a account) string {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	tooLong := len(dir)+len("/authd-0123456789ab/.s.PGSQL.5432") > maxSocket
-	if uid, _, err := owner(dir); err != nil || uid != a.uid || tooLong || !filepath.IsAbs(dir) {
+// socketHome is runtimeDir ($XDG_RUNTIME_DIR), and /tmp where that is not set, is
+// too long, or belongs to another user than the server's.
+func socketHome(a account, runtimeDir string) string {
+	tooLong := len(runtimeDir)+len("/authd-0123456789ab/.s.PGSQL.5432") > maxSocket
+	if uid, _, err := owner(runtimeDir); err != nil || uid != a.uid || tooLong || !filepath.IsAbs(runtimeDir) {
 		return "/tmp"
 	}
-	return dir
+	return runtimeDir
 }
 
 // removeSocketDir leaves no empty folder behind; the next start makes a new one.

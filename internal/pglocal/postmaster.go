@@ -1,12 +1,9 @@
 package pglocal
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -22,8 +19,6 @@ const (
 	// immediate shutdown, which loses nothing but makes the next start recover.
 	fastShutdown      = 60 * time.Second
 	immediateShutdown = 10 * time.Second
-	// maxLog is the size at which a start puts postgres.log aside.
-	maxLog = 1 << 20
 )
 
 // postmaster is the first process of a running PostgreSQL.
@@ -31,106 +26,7 @@ type postmaster struct {
 	pid     int
 	cluster string
 	exited  <-chan struct{} // closed when our child was waited for; nil when adopted
-}
-
-// settings go on the command line, where no file of the cluster overrules them.
-// The log has what concerns the server and no statement, because statements
-// and their details carry data.
-func settings(noSync bool) []string {
-	sync := "on"
-	if noSync {
-		sync = "off"
-	}
-	var args []string
-	for _, s := range []string{
-		"listen_addresses=", "port=" + strconv.Itoa(port), "unix_socket_permissions=0700",
-		"max_connections=200", "password_encryption=scram-sha-256",
-		"timezone=UTC", "log_timezone=UTC",
-		"fsync=" + sync, "full_page_writes=" + sync, "synchronous_commit=" + sync,
-		"logging_collector=off", "log_min_messages=log", "log_min_error_statement=panic", "log_checkpoints=off",
-	} {
-		args = append(args, "-c", s)
-	}
-	return args
-}
-
-// run adopts the postmaster of the cluster, or starts one, and returns when it
-// is ready. A postmaster which runs with other settings, as after an upgrade of
-// authd, is ended first.
-func (c cluster) run(ctx context.Context, log *slog.Logger, socket string, noSync bool) (*postmaster, error) {
-	args := append([]string{"-D", c.dir, "-k", socket}, settings(noSync)...)
-	if pm := findPostmaster(c.dir); pm != nil {
-		if hasOptions(c.dir, args) && pm.ready(ctx) == nil {
-			log.InfoContext(ctx, "adopted a running PostgreSQL", "pid", pm.pid)
-			return pm, nil
-		}
-		if err := pm.stop(); err != nil {
-			return nil, err
-		}
-	}
-	wait, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		pm, err := c.start(ctx, log, socket, args)
-		if !errors.Is(err, errOrphans) || pause(wait) != nil {
-			return pm, err
-		}
-	}
-}
-
-// hasOptions compares with the command line that PostgreSQL wrote down.
-func hasOptions(cluster string, args []string) bool {
-	b, err := os.ReadFile(filepath.Join(cluster, "postmaster.opts"))
-	want := ` "` + strings.Join(args, `" "`) + `"`
-	return err == nil && strings.HasSuffix(strings.TrimSpace(string(b)), want)
-}
-
-func (c cluster) start(ctx context.Context, log *slog.Logger, socket string, args []string) (*postmaster, error) {
-	if err := c.clearStale(socket); err != nil {
-		return nil, err
-	}
-	out, err := openLog(c.logPath)
-	if err != nil {
-		return nil, err
-	}
-	defer out.Close()
-	before, err := out.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	// The server outlives ctx, which is only for the start; Stop ends it.
-	cmd := c.account.command(context.Background(), c.bin.path("postgres"), args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting PostgreSQL: %w", err)
-	}
-	pm := watch(cmd, log, c.dir)
-	if err := pm.ready(ctx); err != nil {
-		return nil, errors.Join(err, pm.stop(), c.complaint(before))
-	}
-	return pm, nil
-}
-
-// errOrphans: backends of a postmaster that was killed end themselves when they
-// notice, and PostgreSQL does not start before.
-var errOrphans = errors.New("backends of a killed PostgreSQL are still running")
-
-// complaint is what the log says from an offset on.
-func (c cluster) complaint(offset int64) error {
-	f, err := os.Open(c.logPath)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.NewSectionReader(f, offset, maxLog))
-	if err != nil {
-		return err
-	}
-	err = fmt.Errorf("%s ends with: %s", c.logPath, lastLines(b))
-	if bytes.Contains(b, []byte("pre-existing shared memory block")) {
-		err = fmt.Errorf("%w: %w", errOrphans, err)
-	}
-	return err
+	untie   func()          // ends what tie began; nil where it did not
 }
 
 // watch waits for our child, so that none is left as a zombie.
@@ -143,40 +39,7 @@ func watch(cmd *exec.Cmd, log *slog.Logger, cluster string) *postmaster {
 			log.Error("the private PostgreSQL ended", "pid", pid, "error", err)
 		}
 	}()
-	return &postmaster{pid, cluster, exited}
-}
-
-// clearStale removes what a crash left. The socket folder is ours alone and no
-// postmaster of the cluster runs, so whatever the files there say is old.
-// postmaster.pid stays, because PostgreSQL finds by it backends that outlived
-// their postmaster; only the process id in it, which may by now be another
-// program's, becomes ours, which PostgreSQL ignores as its parent's.
-func (c cluster) clearStale(socket string) error {
-	name := filepath.Join(socket, ".s.PGSQL."+strconv.Itoa(port))
-	for _, path := range []string{name, name + ".lock"} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	path := filepath.Join(c.dir, "postmaster.pid")
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, rest, _ := bytes.Cut(b, []byte("\n"))
-	return overwrite(path, append(fmt.Appendf(nil, "%d\n", os.Getpid()), rest...))
-}
-
-func openLog(path string) (*os.File, error) {
-	if fi, err := os.Stat(path); err == nil && fi.Size() > maxLog {
-		if err := os.Rename(path, path+".1"); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	return &postmaster{pid: pid, cluster: cluster, exited: exited}
 }
 
 // findPostmaster returns nil where no postmaster runs on the cluster.
@@ -200,6 +63,10 @@ func pidFile(cluster string) []string {
 	if err != nil {
 		return []string{""}
 	}
+	return pidLines(b)
+}
+
+func pidLines(b []byte) []string {
 	lines := strings.Split(string(b), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
@@ -251,6 +118,9 @@ func (p *postmaster) ready(ctx context.Context) error {
 
 // stop returns when the postmaster is gone.
 func (p *postmaster) stop() error {
+	if p.untie != nil {
+		defer p.untie()
+	}
 	if p.end(syscall.SIGINT, fastShutdown) || p.end(syscall.SIGQUIT, immediateShutdown) {
 		return nil
 	}
