@@ -26,7 +26,7 @@ type lock struct{ f *os.File }
 // tryLock does not wait. It fails with *InUseError where another process, or
 // another Server of this one, holds the lock.
 func tryLock(path string, k kind) (*lock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOwn(path, os.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
 	}

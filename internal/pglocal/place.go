@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 const (
@@ -31,6 +32,28 @@ func prepareDataDir(dir string) (string, error) {
 		return "", fmt.Errorf("data directory: %w", err)
 	}
 	return filepath.Abs(real)
+}
+
+// openOwn opens a file of a data directory, and makes it where absent: 0600, and
+// for root with the owner of the directory, who may be the next to start authd.
+// It follows no symbolic link.
+func openOwn(path string, flag int) (*os.File, error) {
+	flag |= syscall.O_NOFOLLOW
+	f, err := os.OpenFile(path, flag|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(path, flag, 0)
+	}
+	if err != nil || os.Geteuid() != 0 {
+		return f, err
+	}
+	uid, gid, err := owner(filepath.Dir(path))
+	if err == nil {
+		err = f.Chown(uid, gid)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // shortName stands for a data directory in places that are shared or need a short path.

@@ -52,6 +52,42 @@ func TestLongAndStrangePath(t *testing.T) {
 	stored(t, start(t, config(dir)))
 }
 
+func TestFilesBelongToTheOwnerOfTheirFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	want := os.Geteuid()
+	if want == 0 { // root works in the data directory of a user
+		want = 12345
+		if err := os.Chown(dir, want, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := tryLock(filepath.Join(dir, "lock"), command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.release()
+	log, err := openLog(filepath.Join(dir, "postgres.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := writeState(dir, state{Port: port}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lock", "postgres.log", stateFile} {
+		if uid, _, err := owner(filepath.Join(dir, name)); err != nil || uid != want {
+			t.Errorf("%s belongs to uid %d (%v), want %d", name, uid, err, want)
+		}
+	}
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openOwn(filepath.Join(dir, "link"), os.O_RDONLY); err == nil {
+		t.Error("a symbolic link is followed")
+	}
+}
+
 func TestSocketFolder(t *testing.T) {
 	t.Parallel()
 	me := account{uid: os.Geteuid(), gid: os.Getegid()}

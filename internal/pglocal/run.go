@@ -180,5 +180,5 @@ func openLog(path string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	return openOwn(path, os.O_WRONLY|os.O_APPEND)
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -91,11 +90,7 @@ func writePending(dir string, s state) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, pendingFile)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := openOwn(filepath.Join(dir, pendingFile), os.O_WRONLY|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
