@@ -2,6 +2,7 @@ package authn
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
@@ -51,9 +52,26 @@ func checkNewPassword(password string, known ...string) error {
 }
 
 func isEasy(password string, known []string) bool {
-	head := firstRunes(strings.ToLower(password), judgedRunes)
-	known = append(known, "authd")
-	return score(head, known) < minScore || score(unleet.Replace(head), known) < minScore
+	head := firstRunes(repeated(strings.ToLower(password)), judgedRunes)
+	words := namesIn(known)
+	return score(head, words) < minScore || score(unleet.Replace(head), words) < minScore
+}
+
+// repeated returns the shortest string of which s is a repetition, s itself if of no other.
+// It must not be empty.
+func repeated(s string) string {
+	return s[:1+strings.Index((s + s)[1:], s)]
+}
+
+// namesIn takes what is known as it is and word by word: of an e-mail address also its
+// parts.
+func namesIn(known []string) []string {
+	words := []string{"authd"}
+	for _, k := range known {
+		words = append(words, k)
+		words = append(words, strings.FieldsFunc(k, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })...)
+	}
+	return words
 }
 
 // score leaves out the library's own l33t matcher, which tries every reading of every
