@@ -115,7 +115,7 @@ const nextSecond = `date_trunc('second', authd.clock() + interval '999999 micros
 // when. It returns [ErrExists] if the identifier is taken.
 func (d *DB) CreateClient(ctx context.Context, c *oauth.Client, secretSHA256 []byte) (time.Time, error) {
 	row, err := write[struct{ CreatedAt time.Time }](ctx, d, "create client", createClient,
-		c.ID, c.Name, c.AuthMethod, c.GrantTypes, list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes),
+		c.ID, c.Name, c.AuthMethod, list(c.GrantTypes), list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes),
 		list(c.Audiences), int(c.AccessTTL/time.Second), int(c.RefreshTTL/time.Second), c.FirstParty, c.ResourceServer,
 		secretSHA256)
 	if errors.Is(err, ErrNotFound) {
@@ -125,7 +125,7 @@ func (d *DB) CreateClient(ctx context.Context, c *oauth.Client, secretSHA256 []b
 }
 
 // list keeps nil out of columns that are not null.
-func list[S ~[]string](s S) []string { return append([]string{}, s...) }
+func list[T any](s []T) []T { return append([]T{}, s...) }
 
 const updateClient = `
 update authd.clients c set name = $2, grant_types = $3, redirect_uris = $4, allowed_origins = $5, scope = $6,
@@ -138,7 +138,7 @@ returning` + clientColumns
 // and state. It returns [ErrNotFound] if there is none.
 func (d *DB) UpdateClient(ctx context.Context, c *oauth.Client) (oauth.Client, error) {
 	row, err := write[clientRow](ctx, d, "update client", updateClient,
-		c.ID, c.Name, c.GrantTypes, list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes), list(c.Audiences),
+		c.ID, c.Name, list(c.GrantTypes), list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes), list(c.Audiences),
 		int(c.AccessTTL/time.Second), int(c.RefreshTTL/time.Second), c.FirstParty, c.ResourceServer, c.AuthMethod)
 	return row.client(), err
 }

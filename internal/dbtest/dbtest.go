@@ -71,7 +71,7 @@ var (
 	adminErr  error
 )
 
-// AdminURL is of a superuser's connection to the test server.
+// AdminURL connects to the test server with a role that may create databases, no superuser maybe.
 func AdminURL(t testing.TB) string {
 	t.Helper()
 	adminOnce.Do(func() {

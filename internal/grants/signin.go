@@ -3,8 +3,8 @@ package grants
 import (
 	"context"
 	"fmt"
-	"time"
 
+	"github.com/go-authd/authd/internal/authn"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
 )
@@ -17,7 +17,7 @@ type Authenticator interface {
 
 // Accounts is the built-in user store.
 type Accounts interface {
-	Register(ctx context.Context, u oauth.NewUser) (oauth.Authentication, error)
+	Register(ctx context.Context, u authn.NewUser) (oauth.Authentication, error)
 	ChangePassword(ctx context.Context, username, password, newPassword string) (oauth.Authentication, error)
 }
 
@@ -36,7 +36,7 @@ func (s *Service) Login(ctx context.Context, in SignIn, username, password strin
 }
 
 // Register makes a user and signs it in.
-func (s *Service) Register(ctx context.Context, in SignIn, u oauth.NewUser) (Response, error) {
+func (s *Service) Register(ctx context.Context, in SignIn, u authn.NewUser) (Response, error) {
 	return s.signIn(ctx, in, func(ctx context.Context) (oauth.Authentication, error) {
 		return s.cfg.Accounts.Register(ctx, u)
 	})

@@ -88,9 +88,6 @@ type User struct {
 	DisabledAt *time.Time
 }
 
-// NewUser is what a registration of a user says. Email and Name may be empty.
-type NewUser struct{ Username, Password, Email, Name string }
-
 // Authentication is what a sign-in proved.
 type Authentication struct {
 	Subject string

@@ -126,12 +126,12 @@ func (s *Service) parseAccess(ctx context.Context, raw string) (verified, error)
 // parse reads the claims of a token that a key of ring has signed. Since that is our own
 // signature, the claims are what encode wrote. Errors are errNotOurs, or faults.
 func (s *Service) parse(ctx context.Context, ring oauth.Ring, typ, raw string, claims any) (string, error) {
-	payload, kid, err := s.keys.Verify(ctx, ring, typ, raw)
+	c, err := s.keys.Verify(ctx, ring, typ, raw)
 	if err != nil {
 		return "", err
 	}
-	if err := json.Unmarshal(payload, claims); err != nil {
+	if err := json.Unmarshal(c.Payload, claims); err != nil {
 		return "", errNotOurs
 	}
-	return kid, nil
+	return c.Kid, nil
 }

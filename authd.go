@@ -1,0 +1,118 @@
+package authd
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/web"
+)
+
+// Server is an authorization server. Its methods may be called at the same time.
+type Server struct {
+	*Admin
+	rings  *keys.Rings
+	web    *web.Server
+	upkeep *upkeep
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// New checks cfg, the database's schema and the key-encryption keys, makes the signing
+// keys of a database that has none, starts upkeep (reading of the key rings, removal of
+// dead rows) and returns a Server. It returns an error that wraps [ErrSchemaVersion] if
+// [Migrate] has to run first; New itself never changes the schema.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if err := cfg.checkDatabase(ctx); err != nil {
+		return nil, err
+	}
+	s := &Server{Admin: newAdmin(&cfg)}
+	var err error
+	if s.rings, err = newRings(ctx, &cfg, s.db, s.emit); err != nil {
+		return nil, err
+	}
+	t := newTokens(&cfg, s.db, s.rings, s.emit)
+	if s.web, err = newWeb(&cfg, s, t, newGrants(&cfg, s.Admin, s.rings, t)); err != nil {
+		return nil, err
+	}
+	s.upkeep = newUpkeep(s.db, cfg.Logger)
+	s.start(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.done.Go(func() { s.rings.Run(ctx) })
+	s.done.Go(func() { s.upkeep.run(ctx) })
+}
+
+// Close stops upkeep and waits for it. It does not wait for requests: shut the HTTP
+// server down first. It never fails, and may be called again.
+func (s *Server) Close() error {
+	s.stop()
+	s.done.Wait()
+	return nil
+}
+
+// Handler serves the endpoints. It matches the request's whole path, the issuer's path
+// included: mount it at /, or route <path>/* and /.well-known/* to it (RFC 8414 §3
+// inserts); never StripPrefix.
+func (s *Server) Handler() http.Handler { return s.web.Handler() }
+
+// OpsHandler serves /healthz and /readyz, for a listener that the public does not reach.
+func (s *Server) OpsHandler() http.Handler { return s.web.OpsHandler() }
+
+// HTTPServer returns a server for h with the timeouts and limits that keep slow and huge
+// requests from using a process up. The caller sets Addr or serves a listener.
+func HTTPServer(h http.Handler) *http.Server { return web.HTTPServer(h) }
+
+// PublicKey returns the published key with this kid, or an error wrapping [ErrNotFound]:
+// a resource server in the same process verifies with it instead of fetching the JWKS.
+func (s *Server) PublicKey(ctx context.Context, kid string) (crypto.PublicKey, error) {
+	key, err := s.rings.PublicKey(ctx, kid)
+	if errors.Is(err, keys.ErrInvalid) {
+		return nil, fmt.Errorf("key: %w", ErrNotFound)
+	}
+	return key, err
+}
+
+// RingRotation is a ring after a rotation, as kids.
+type RingRotation struct{ Previous, Signing, Announced string }
+
+// Rotation is the outcome of [Server.RotateKeys].
+type Rotation struct{ Access, Refresh RingRotation }
+
+// RotateKeys makes the announced key of both rings sign and announces the next. Tokens
+// that the previous keys signed stay valid, and their keys stay published as long as they
+// live. Of any number of calls at once, one makes the step, and all return its outcome.
+//
+// It returns a [*KeyTooYoungError] while verifiers may not have seen the announced key,
+// and then no ring was rotated. force rotates all the same: verifiers that cached the
+// JWKS refuse new tokens until they fetch it again, at most JWKSMaxAge later.
+func (s *Server) RotateKeys(ctx context.Context, force bool) (Rotation, error) {
+	var out Rotation
+	for _, ring := range []struct {
+		name oauth.Ring
+		into *RingRotation
+	}{{oauth.AccessRing, &out.Access}, {oauth.RefreshRing, &out.Refresh}} {
+		r, err := s.rings.Rotate(ctx, ring.name, force)
+		if young, ok := errors.AsType[*keys.TooYoungError](err); ok {
+			return out, &KeyTooYoungError{Ring: string(young.Ring), SafeAt: young.SafeAt}
+		}
+		if err != nil {
+			return out, fmt.Errorf("rotate ring %s: %w", ring.name, err)
+		}
+		*ring.into = RingRotation{r.Previous, r.Signing, r.Announced}
+	}
+	return out, nil
+}

@@ -1,0 +1,169 @@
+package authd
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// Config configures [New]. Issuer, DB and KeyEncryptionKeys are required; every other
+// field's zero value is a safe choice.
+type Config struct {
+	// Issuer is the issuer identifier (RFC 8414 §2): an https URL without query or
+	// fragment, exactly as clients and resource servers will compare it. http is allowed
+	// for loopback addresses only.
+	Issuer string
+	// InsecureIssuer allows an http issuer on any address. It MUST be false wherever
+	// tokens are worth something: they cross the network in clear.
+	InsecureIssuer bool
+	// DB is the host's pool, made with [PoolConfig]. authd touches only schema "authd" and
+	// never closes the pool or changes its settings.
+	DB *pgxpool.Pool
+	// KeyEncryptionKeys seal private signing keys at rest: the first seals, all open.
+	KeyEncryptionKeys []Secret
+
+	// Authenticator checks sign-ins. Nil means the built-in user store.
+	Authenticator Authenticator
+	// Accounts turns /account/login and /account/logout on, and with the built-in user
+	// store /account/register and /account/password, for clients registered as
+	// first-party. Default off.
+	Accounts bool
+	// Claims, if set, adds claims to each access token. It runs inside the token request,
+	// so it should take milliseconds; an error refuses the token (see [ErrDenied]).
+	// Registered claims cannot be replaced. The payload is signed, not encrypted: put no
+	// secret in it.
+	Claims func(ctx context.Context, g Grant) (map[string]any, error)
+	// OnEvent, if set, is told of each change that authd committed (…Tx methods send none:
+	// the host commits). It must not block.
+	OnEvent func(ctx context.Context, e Event)
+	// OnRequest, if set, is told of each request after its answer. It must not block.
+	OnRequest func(ctx context.Context, r RequestInfo)
+
+	// AccessTokenTTL is the lifetime of an access token. Default 10 minutes, at least 1
+	// minute, at most 1 hour; whole seconds. A registration may say otherwise within the
+	// same bounds.
+	AccessTokenTTL time.Duration
+	// RefreshTokenTTL is how long a refresh token may lie unused. Default 14 days, at most
+	// FamilyTTL.
+	RefreshTokenTTL time.Duration
+	// FamilyTTL ends a refresh-token family in any case. Default 90 days, at most 366.
+	FamilyTTL time.Duration
+	// RefreshGrace is how long the parent of a refresh token still gets the same leaf.
+	// Default 30 s, at most 2 minutes; the special value -1 turns the window off, and then
+	// a lost answer logs a user out.
+	RefreshGrace time.Duration
+
+	// KeyPeriod is how long a signing key signs. Default 30 days.
+	KeyPeriod time.Duration
+	// KeyLead is how long a signing key is published before it signs. Default 24 hours, at
+	// most KeyPeriod and at least 2 × JWKSMaxAge + 2 minutes.
+	KeyLead time.Duration
+	// JWKSMaxAge is how long verifiers may cache the JWKS. Default 5 minutes; whole seconds.
+	JWKSMaxAge time.Duration
+	// KeyPoll is how often the key rings are read from the database. Default 15 s, at most 30 s.
+	KeyPoll time.Duration
+	// KeyBits is the length of new RSA keys: 2048 (default), 3072 or 4096.
+	KeyBits int
+
+	// Logger receives logs. Default [slog.Default]. No token or secret is ever logged.
+	Logger *slog.Logger
+	// Now is the clock of caches. Default [time.Now]; tokens take the database's time.
+	Now func() time.Time
+	// Random is what keys, identifiers and secrets are made of. Default [rand.Reader].
+	Random io.Reader
+}
+
+// Bounds of the lifetimes.
+const (
+	minAccessTTL = time.Minute
+	maxAccessTTL = time.Hour
+	maxFamilyTTL = 366 * 24 * time.Hour
+	maxGrace     = 2 * time.Minute
+)
+
+// noGrace is the special value of RefreshGrace.
+const noGrace = -1
+
+func (c Config) withDefaults() Config {
+	orDefault(&c.AccessTokenTTL, 10*time.Minute)
+	orDefault(&c.RefreshTokenTTL, 14*24*time.Hour)
+	orDefault(&c.FamilyTTL, 90*24*time.Hour)
+	orDefault(&c.RefreshGrace, 30*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	return c
+}
+
+func orDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// validate names the field and the remedy.
+func (c *Config) validate() error {
+	if c.DB == nil {
+		return errors.New("authd: Config.DB is missing: pass a pool made with authd.PoolConfig")
+	}
+	if len(c.KeyEncryptionKeys) == 0 {
+		return errors.New("authd: Config.KeyEncryptionKeys is empty: make a key with authd.NewSecret or `authd kek new`")
+	}
+	if err := checkIssuer(c.Issuer, c.InsecureIssuer); err != nil {
+		return fmt.Errorf("authd: Config.Issuer %w", err)
+	}
+	return c.validateLifetimes()
+}
+
+func (c *Config) validateLifetimes() error {
+	for _, l := range []struct {
+		field           string
+		value, min, max time.Duration
+	}{
+		{"AccessTokenTTL", c.AccessTokenTTL, minAccessTTL, maxAccessTTL},
+		{"FamilyTTL", c.FamilyTTL, minAccessTTL, maxFamilyTTL},
+		{"RefreshTokenTTL", c.RefreshTokenTTL, minAccessTTL, c.FamilyTTL},
+	} {
+		if l.value < l.min || l.value > l.max || l.value%time.Second != 0 {
+			return fmt.Errorf("authd: Config.%s is %s, must be whole seconds from %s to %s", l.field, l.value, l.min, l.max)
+		}
+	}
+	if g := c.RefreshGrace; g != noGrace && (g < 0 || g > maxGrace) {
+		return fmt.Errorf("authd: Config.RefreshGrace is %s, must be at most %s, or -1 for none", g, maxGrace)
+	}
+	return nil
+}
+
+// checkIssuer is RFC 8414 §2, and no more than one way to write the same issuer.
+func checkIssuer(issuer string, insecure bool) error {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery ||
+		strings.ContainsAny(issuer, "#?") || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("must be a URL such as https://auth.example.com, without query, fragment and user")
+	case strings.HasSuffix(issuer, "/") || u.EscapedPath() != u.Path || strings.Contains(u.Path, "//"):
+		return errors.New("must be written without a trailing slash, empty or escaped path segments")
+	case u.Scheme == "http" && !insecure && !oauth.IsLoopback(u.Hostname()):
+		return errors.New("must be https: tokens would cross the network in clear (http is for loopback addresses)")
+	}
+	return nil
+}
+
+// grace is the window in force; 0 for none.
+func (c *Config) grace() time.Duration { return max(c.RefreshGrace, 0) }

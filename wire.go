@@ -1,0 +1,122 @@
+package authd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/clients"
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/grants"
+	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/tokens"
+)
+
+const reasonOperator = tokens.ReasonOperator
+
+// checkDatabase looks at the schema and at how the pool treats a commit.
+func (c *Config) checkDatabase(ctx context.Context) error {
+	if err := checkSchema(ctx, c.DB); err != nil {
+		return fmt.Errorf("authd: %w", err)
+	}
+	if err := db.CheckPool(ctx, c.DB); err != nil {
+		return fmt.Errorf("authd: Config.DB: %w", err)
+	}
+	return nil
+}
+
+func newAdmin(c *Config) *Admin {
+	d := db.New(c.DB)
+	return &Admin{
+		db: d, clients: clients.NewRegistry(d, c.Random),
+		users: authn.New(authn.Config{DB: d, Random: c.Random, Logger: c.Logger}),
+		emit:  c.emitter(),
+	}
+}
+
+func newRings(ctx context.Context, c *Config, d *db.DB, emit func(context.Context, Event)) (*keys.Rings, error) {
+	keks := make([]keys.KEK, len(c.KeyEncryptionKeys))
+	for i, s := range c.KeyEncryptionKeys {
+		keks[i] = s.kek
+	}
+	rings, err := keys.New(ctx, keys.Config{
+		DB: d, KEKs: keks, Bits: c.KeyBits, Period: c.KeyPeriod, Lead: c.KeyLead, MaxAge: c.JWKSMaxAge, Poll: c.KeyPoll,
+		AccessMax: maxAccessTTL, FamilyMax: maxFamilyTTL, GraceMax: maxGrace,
+		Now: c.Now, Logger: c.Logger,
+		OnRotate: func(ctx context.Context, ring oauth.Ring, r keys.Rotation) {
+			emit(ctx, KeyRotated{string(ring), r.Previous, r.Signing, r.Announced})
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("authd: %w", err)
+	}
+	return rings, nil
+}
+
+func newTokens(c *Config, d *db.DB, rings *keys.Rings, emit func(context.Context, Event)) *tokens.Service {
+	return tokens.New(tokens.Config{
+		DB: d, Keys: rings, Issuer: c.Issuer, Grace: c.grace(),
+		RefreshTTL: c.RefreshTokenTTL, FamilyTTL: c.FamilyTTL, Random: c.Random,
+		OnEvent: func(ctx context.Context, e tokens.Event) { emit(ctx, publicEvent(e)) },
+	})
+}
+
+func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grants.Service {
+	cfg := grants.Config{
+		DB: a.db, Keys: rings, Tokens: t, Issuer: c.Issuer, AccessTTL: c.AccessTokenTTL, Random: c.Random,
+		Authenticator: a.users, Accounts: a.users,
+		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
+	}
+	if c.Authenticator != nil {
+		cfg.Authenticator, cfg.Accounts = hostUsers{c.Authenticator, a.db, c.Now}, nil
+	}
+	if c.Claims != nil {
+		cfg.Claims = func(ctx context.Context, g oauth.Grant) (map[string]any, error) {
+			extra, err := c.Claims(ctx, publicGrant(g))
+			if errors.Is(err, ErrDenied) {
+				return nil, (&oauth.Error{
+					Code: oauth.AccessDenied, Status: 400, Description: "the token was refused",
+				}).Because("claims hook")
+			}
+			return extra, err
+		}
+	}
+	return grants.New(cfg)
+}
+
+// hostUsers lets a host's user store sign people in. What ends a subject is kept here.
+type hostUsers struct {
+	host Authenticator
+	db   *db.DB
+	now  func() time.Time
+}
+
+var _ grants.Authenticator = hostUsers{}
+
+func (h hostUsers) Authenticate(ctx context.Context, username, password string) (oauth.Authentication, error) {
+	s, err := h.host.Authenticate(ctx, username, password)
+	if errors.Is(err, ErrInvalidCredentials) {
+		return oauth.Authentication{}, oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong")
+	}
+	if err != nil {
+		return oauth.Authentication{}, fmt.Errorf("authenticator: %w", err)
+	}
+	state, isClient, err := h.db.Subject(ctx, s.ID)
+	switch {
+	case err != nil:
+		return oauth.Authentication{}, err
+	case isClient: // RFC 9068 §5: a person must not be taken for a client
+		return oauth.Authentication{}, errors.New("authenticator returned a subject that is a client's identifier")
+	case state.DisabledAt != nil:
+		return oauth.Authentication{}, oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("disabled")
+	}
+	if len(s.AMR) == 0 {
+		s.AMR = []string{"pwd"}
+	}
+	return oauth.Authentication{
+		Subject: s.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: h.now(), AMR: s.AMR, ACR: s.ACR,
+	}, nil
+}
