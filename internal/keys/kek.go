@@ -20,8 +20,10 @@ const kekBytes = 32
 
 // KEK is a key-encryption key. It prints as "[redacted]".
 type KEK struct {
-	id     string
-	secret *[kekBytes]byte // a pointer: printing a struct that holds a KEK shows an address
+	id string
+	// secret is a func because fmt does not ask unexported fields for their String and
+	// follows pointers to arrays when the verb does not fit ("%s").
+	secret func() []byte
 }
 
 // ParseKEK reads base64 of 32 bytes, standard or URL alphabet, with or without padding,
@@ -36,9 +38,8 @@ func ParseKEK(text string) (KEK, error) {
 	if len(b) != kekBytes {
 		return KEK{}, fmt.Errorf("key-encryption key has %d bytes, must have %d", len(b), kekBytes)
 	}
-	secret := [kekBytes]byte(b)
 	sum := sha256.Sum256(append([]byte("authd kek id"), b...))
-	return KEK{id: hex.EncodeToString(sum[:4]), secret: &secret}, nil
+	return KEK{id: hex.EncodeToString(sum[:4]), secret: func() []byte { return b }}, nil
 }
 
 // NewKEK makes a key in the form that [ParseKEK] reads.
@@ -53,11 +54,20 @@ func NewKEK(random io.Reader) (string, error) {
 // ID is the first 8 hex digits of SHA-256("authd kek id" ‖ key). It is no secret.
 func (k KEK) ID() string { return k.id }
 
-func (KEK) String() string               { return redacted }
-func (KEK) GoString() string             { return redacted }
-func (KEK) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted) }
+// String returns "[redacted]", and so in their ways do the four methods below.
+func (KEK) String() string { return redacted }
+
+// GoString implements fmt.GoStringer.
+func (KEK) GoString() string { return redacted }
+
+// Format implements fmt.Formatter, for every verb.
+func (KEK) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
+
+// MarshalJSON implements json.Marshaler.
 func (KEK) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
-func (KEK) LogValue() slog.Value         { return slog.StringValue(redacted) }
+
+// LogValue implements slog.LogValuer.
+func (KEK) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // The only algorithms with which anything is sealed or opened. AES-GCM would be the
 // obvious choice; go-jose's does not run under GODEBUG=fips140=only.
@@ -70,7 +80,7 @@ const (
 // serialization (RFC 7516 §7.2.2): the compact one has no place for aad, and go-jose
 // would drop it silently.
 func (k KEK) seal(plaintext []byte, aad string) (string, error) {
-	enc, err := jose.NewEncrypter(sealEnc, jose.Recipient{Algorithm: sealAlg, Key: k.secret[:], KeyID: k.id}, nil)
+	enc, err := jose.NewEncrypter(sealEnc, jose.Recipient{Algorithm: sealAlg, Key: k.secret(), KeyID: k.id}, nil)
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
@@ -112,7 +122,7 @@ func (k KEK) open(sealed, aad string) ([]byte, error) {
 	if string(obj.GetAuthData()) != aad {
 		return nil, errSealed
 	}
-	plaintext, err := obj.Decrypt(k.secret[:])
+	plaintext, err := obj.Decrypt(k.secret())
 	if err != nil {
 		return nil, errSealed
 	}

@@ -12,9 +12,15 @@ import (
 	"github.com/go-authd/authd/internal/oauth"
 )
 
-// private is a private half. It prints as "[redacted]" and holds a pointer, so that
-// printing a struct around it shows an address at most.
-type private struct{ rsa *rsa.PrivateKey }
+// private is a private half; the zero value is none. It prints as "[redacted]", and as an
+// address where fmt does not ask it, inside other structs.
+type private struct{ reveal func() *rsa.PrivateKey }
+
+func newPrivate(key *rsa.PrivateKey) private {
+	return private{func() *rsa.PrivateKey { return key }}
+}
+
+func (p private) isNone() bool { return p.reveal == nil }
 
 func (private) String() string               { return redacted }
 func (private) GoString() string             { return redacted }
@@ -26,7 +32,7 @@ func (private) LogValue() slog.Value         { return slog.StringValue(redacted)
 func place(ring oauth.Ring, kid string) string { return string(ring) + " " + kid }
 
 func (p private) seal(k KEK, ring oauth.Ring, kid string) (string, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(p.rsa)
+	der, err := x509.MarshalPKCS8PrivateKey(p.reveal())
 	if err != nil {
 		return "", errors.New("private key cannot be encoded") // x509's text is not ours to trust
 	}
@@ -49,5 +55,5 @@ func openPrivate(keks []KEK, sealed string, ring oauth.Ring, kid string) (privat
 		return private{}, errors.New("sealed key has another thumbprint than its row")
 	}
 	key.Precompute()
-	return private{key}, nil
+	return newPrivate(key), nil
 }

@@ -252,13 +252,19 @@ func TestFirstStartConcurrently(t *testing.T) {
 	w := newWorld(t)
 
 	replicas := make([]*Rings, 8)
-	var wg sync.WaitGroup
+	var sawNone, wg sync.WaitGroup
+	sawNone.Add(len(replicas))
 	for i := range replicas {
+		cfg := w.config()
+		generate, once := cfg.generate, sync.Once{}
+		cfg.generate = func(bits int) (*rsa.PrivateKey, error) {
+			once.Do(func() { sawNone.Done(); sawNone.Wait() })
+			return generate(bits)
+		}
 		wg.Go(func() {
-			r, err := New(t.Context(), w.config())
+			r, err := New(t.Context(), cfg)
 			if err != nil {
 				t.Error(err)
-				return
 			}
 			replicas[i] = r
 		})
@@ -267,9 +273,6 @@ func TestFirstStartConcurrently(t *testing.T) {
 
 	if t.Failed() {
 		t.FailNow()
-	}
-	if made := w.made.Load(); made < 8 {
-		t.Logf("only %d keys were made, so few replicas raced", made)
 	}
 	for _, name := range allRings {
 		if got := len(w.keys(name)); got != 2 {
@@ -336,4 +339,24 @@ func TestRunPollsUntilItsContextEnds(t *testing.T) {
 	}
 	cancel()
 	<-done
+}
+
+// K-17: when a key begins and ends is the database's to say.
+func TestReplicasClockDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := mustSign(t, w.rings(), oauth.AccessRing, "", oauth.TypeAccessToken, "{}")
+	mustRotate(t, w.rings(), oauth.AccessRing, false)
+	for _, off := range []time.Duration{-2 * time.Hour, 2 * time.Hour} {
+		w.ahead.Store(int64(off))
+		r := w.rings()
+
+		mustVerify(t, r, oauth.AccessRing, oauth.TypeAccessToken, token)
+		if doc, err := r.JWKS(); err != nil || doc.MaxAge != 5*time.Minute {
+			t.Errorf("clock %s off: max-age %s, %v", off, doc.MaxAge, err)
+		}
+		if got := len(kidsOf(t, r)); got != 3 {
+			t.Errorf("clock %s off: %d keys published, want 3", off, got)
+		}
+	}
 }

@@ -47,22 +47,22 @@ func (r *Rings) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotati
 	if err != nil {
 		return Rotation{}, err
 	}
-	stepped, err := r.step(ctx, ring, seen, force)
+	next, stepped, err := r.step(ctx, ring, seen, force)
 	if err != nil {
 		return Rotation{}, err
 	}
-	if err := r.refresh(ctx); err != nil && !stepped {
-		return Rotation{}, err
-	}
-	now := r.snapshot.Load().rotation(ring)
+	err = r.refresh(ctx)
 	if !stepped {
-		return r.notStepped(ring, seen, now)
+		return r.notStepped(ring, seen, err)
 	}
-	now.Stepped = true
+	out := Rotation{Previous: seen.Signing, Signing: seen.Announced, Announced: next, Stepped: true}
+	if err != nil { // the step is made; the next poll sees it
+		r.cfg.Logger.WarnContext(ctx, "signing keys could not be read after a rotation", "ring", ring, "err", err)
+	}
 	if r.cfg.OnRotate != nil {
-		r.cfg.OnRotate(ctx, ring, now)
+		r.cfg.OnRotate(ctx, ring, out)
 	}
-	return now, nil
+	return out, nil
 }
 
 // beforeRotation returns the kids from which a step starts. A signing key that is
@@ -74,7 +74,7 @@ func (s *snapshot) beforeRotation(name oauth.Ring) (Rotation, error) {
 		return Rotation{}, fmt.Errorf("no key ring is called %q", name)
 	case g.signing == nil || g.announced == nil:
 		return Rotation{}, notReady("ring %s has no signing or no announced key", name)
-	case g.announced.private.rsa == nil:
+	case g.announced.private.isNone():
 		return Rotation{}, notReady("announced key %s of ring %s is quarantined", g.announced.KID, name)
 	}
 	return Rotation{Signing: g.signing.KID, Announced: g.announced.KID}, nil
@@ -95,10 +95,11 @@ func (s *snapshot) rotation(name oauth.Ring) Rotation {
 	return out
 }
 
-func (r *Rings) step(ctx context.Context, ring oauth.Ring, seen Rotation, force bool) (bool, error) {
+// step returns the kid that it announced, if it made the step.
+func (r *Rings) step(ctx context.Context, ring oauth.Ring, seen Rotation, force bool) (string, bool, error) {
 	next, err := r.newKey(ring)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 	step := db.RotationStep{
 		Ring: ring, Signing: seen.Signing, Announced: seen.Announced, Next: next,
@@ -107,16 +108,21 @@ func (r *Rings) step(ctx context.Context, ring oauth.Ring, seen Rotation, force 
 	if force {
 		step.SafeLead = 0
 	}
-	return r.cfg.DB.RotateKey(ctx, step)
+	stepped, err := r.cfg.DB.RotateKey(ctx, step)
+	return next.KID, stepped, err
 }
 
 // notStepped tells a race that was lost from a key that was too young.
-func (r *Rings) notStepped(ring oauth.Ring, seen, now Rotation) (Rotation, error) {
+func (r *Rings) notStepped(ring oauth.Ring, seen Rotation, readErr error) (Rotation, error) {
+	if readErr != nil {
+		return Rotation{}, readErr
+	}
+	s := r.snapshot.Load()
+	now := s.rotation(ring)
 	if now.Signing != seen.Signing || now.Announced != seen.Announced {
 		return now, nil
 	}
-	announced := r.snapshot.Load().find(ring, now.Announced)
-	return Rotation{}, &TooYoungError{Ring: ring, SafeAt: announced.AnnouncedAt.Add(r.cfg.safeLead())}
+	return Rotation{}, &TooYoungError{Ring: ring, SafeAt: s.find(ring, now.Announced).AnnouncedAt.Add(r.cfg.safeLead())}
 }
 
 // newKey makes a key and seals its private half for ring.
@@ -133,7 +139,7 @@ func (r *Rings) newKey(ring oauth.Ring) (db.NewKey, error) {
 	if err != nil {
 		return db.NewKey{}, fmt.Errorf("encode a public key: %w", err)
 	}
-	sealed, err := private{generated}.seal(r.cfg.KEKs[0], ring, kid)
+	sealed, err := newPrivate(generated).seal(r.cfg.KEKs[0], ring, kid)
 	if err != nil {
 		return db.NewKey{}, err
 	}

@@ -31,7 +31,7 @@ func (r *Rings) Admit() error {
 
 // Sign returns payload as a compact JWS (RFC 7515 §7.1) whose header has exactly the
 // members alg, kid and typ. The key is kid's, or the current one if kid is "" or can no
-// longer sign. RS256 is deterministic: the same key, typ and payload give the same bytes.
+// longer sign; a kid must be one that [Rings.Signing] returned, here or elsewhere. RS256 is deterministic: the same key, typ and payload give the same bytes.
 //
 // It waits for its turn at the signer as long as ctx allows, and holds neither a lock nor
 // a connection then. It returns an error with [oauth.Busy] when ctx ends first, and
@@ -70,7 +70,7 @@ func (k *key) signer(typ string) (jose.Signer, error) {
 		return s.(jose.Signer), nil
 	}
 	s, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: k.private.rsa, KeyID: k.KID}},
+		jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: k.private.reveal(), KeyID: k.KID}},
 		new(jose.SignerOptions).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return nil, fmt.Errorf("make a signer of key %s: %w", k.KID, err)

@@ -26,7 +26,7 @@ type key struct {
 // newKey takes parsed halves over from old, if that is the same key.
 func newKey(row db.SealedKey, old *key, keks []KEK) *key {
 	k := &key{Key: row.Key, sealed: row.PrivateJWE}
-	if old != nil && bytes.Equal(old.PublicJWK, k.PublicJWK) && equal(old.sealed, k.sealed) {
+	if old != nil && old.Alg == k.Alg && bytes.Equal(old.PublicJWK, k.PublicJWK) && equal(old.sealed, k.sealed) {
 		k.public, k.private, k.signers, k.fault, k.inherited = old.public, old.private, old.signers, old.fault, true
 		return k
 	}
@@ -49,10 +49,10 @@ func equal(a, b *string) bool {
 }
 
 // canSign reports whether k may sign at now, the current key or not: a grace retry is
-// answered with the key that signed the first answer.
+// answered with the key that signed the first answer. That may be one which this snapshot
+// still calls announced, where another replica has just rotated.
 func (k *key) canSign(now time.Time, after time.Duration) bool {
-	return k != nil && k.private.rsa != nil && k.SignsFrom != nil &&
-		(k.SignsUntil == nil || now.Before(k.SignsUntil.Add(after)))
+	return k != nil && !k.private.isNone() && (k.SignsUntil == nil || now.Before(k.SignsUntil.Add(after)))
 }
 
 // isPublished reports whether k verifies at now.
@@ -141,7 +141,7 @@ func (s *snapshot) signing(name oauth.Ring, now time.Time, limit time.Duration) 
 		return nil, fmt.Errorf("no key ring is called %q", name)
 	case g.signing == nil:
 		return nil, notReady("ring %s has no signing key", name)
-	case g.signing.private.rsa == nil:
+	case g.signing.private.isNone():
 		return nil, notReady("signing key %s of ring %s is quarantined", g.signing.KID, name)
 	}
 	return g.signing, nil
