@@ -44,7 +44,7 @@ func EmptyURL(t testing.TB) string {
 // URL is New for programs under test that connect by themselves.
 func URL(t testing.TB) string {
 	t.Helper()
-	return create(t, template(t))
+	return create(t, template(t, "", migrateUp))
 }
 
 func open(t testing.TB, url string) *pgxpool.Pool {
@@ -85,52 +85,81 @@ func AdminURL(t testing.TB) string {
 	return adminURL
 }
 
-var (
-	templateOnce sync.Once
-	templateName string
-	templateErr  error
-)
-
-func template(t testing.TB) string {
+// Prepared is [New] from a template of its own, which prepare fills once after the
+// migrations. name tells it from others; the packages of one run share it.
+func Prepared(t testing.TB, name string, prepare func(context.Context, *pgxpool.Pool) error) *pgxpool.Pool {
 	t.Helper()
-	url := AdminURL(t)
-	templateOnce.Do(func() { templateName, templateErr = makeTemplate(context.Background(), url) })
-	if templateErr != nil {
-		t.Fatalf("make template database: %v", templateErr)
-	}
-	return templateName
+	return open(t, PreparedURL(t, name, prepare))
 }
 
-// makeTemplate makes one template per state of the migrations, which the test binaries of
-// all packages share. The advisory lock makes one of them do it.
-func makeTemplate(ctx context.Context, url string) (string, error) {
+// PreparedURL is Prepared for programs under test that connect by themselves.
+func PreparedURL(t testing.TB, name string, prepare func(context.Context, *pgxpool.Pool) error) string {
+	t.Helper()
+	return create(t, template(t, "_"+name, func(ctx context.Context, pool *pgxpool.Pool) error {
+		if err := migrateUp(ctx, pool); err != nil {
+			return err
+		}
+		return prepare(ctx, pool)
+	}))
+}
+
+func migrateUp(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := migrate.Up(ctx, pool)
+	return err
+}
+
+var (
+	templatesMu sync.Mutex
+	templates   = make(map[string]bool)
+)
+
+// template makes one template per suffix and state of the migrations.
+func template(t testing.TB, suffix string, fill func(context.Context, *pgxpool.Pool) error) string {
+	t.Helper()
+	url := AdminURL(t)
 	name, err := nameOfTemplate()
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
+	name += suffix
+	templatesMu.Lock()
+	defer templatesMu.Unlock()
+	if templates[name] {
+		return name
+	}
+	if err := makeTemplate(context.Background(), url, name, fill); err != nil {
+		t.Fatalf("make template database: %v", err)
+	}
+	templates[name] = true
+	return name
+}
+
+// makeTemplate leaves one that is there: the test binaries of all packages share it. The
+// advisory lock makes one of them do it.
+func makeTemplate(ctx context.Context, url, name string, fill func(context.Context, *pgxpool.Pool) error) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, `select pg_advisory_lock(hashtext($1))`, name); err != nil {
-		return "", err
+		return err
 	}
 	var ready bool
 	err = conn.QueryRow(ctx, `select exists (select from pg_database where datname = $1 and datistemplate)`, name).Scan(&ready)
 	if err != nil || ready {
-		return name, err
+		return err
 	}
 	for _, q := range []string{`drop database if exists ` + name, `create database ` + name} {
 		if _, err := conn.Exec(ctx, q); err != nil {
-			return "", err
+			return err
 		}
 	}
-	if err := migrateTemplate(ctx, url, name); err != nil {
-		return "", err
+	if err := fillTemplate(ctx, url, name, fill); err != nil {
+		return err
 	}
 	_, err = conn.Exec(ctx, `alter database `+name+` is_template true`)
-	return name, err
+	return err
 }
 
 func nameOfTemplate() (string, error) {
@@ -146,7 +175,7 @@ func nameOfTemplate() (string, error) {
 	return "authd_template_" + hex.EncodeToString(h.Sum(nil)[:6]), err
 }
 
-func migrateTemplate(ctx context.Context, url, name string) error {
+func fillTemplate(ctx context.Context, url, name string, fill func(context.Context, *pgxpool.Pool) error) error {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return err
@@ -157,8 +186,7 @@ func migrateTemplate(ctx context.Context, url, name string) error {
 		return err
 	}
 	defer pool.Close()
-	_, err = migrate.Up(ctx, pool)
-	return err
+	return fill(ctx, pool)
 }
 
 func create(t testing.TB, template string) string {
