@@ -214,7 +214,7 @@ func TestRotationSeesWhatHappenedDuringTheWait(t *testing.T) {
 		r, err := d.BeginRotation(t.Context(), familyID, "shop")
 		done <- result{r, err}
 	}()
-	dbtest.WaitForLock(t, pool)
+	dbtest.WaitForLocks(t, pool, 1)
 	if err := d.DisableSubject(t.Context(), "usr_ada"); err != nil {
 		t.Fatal(err)
 	}

@@ -347,6 +347,44 @@ func TestRefreshConcurrently(t *testing.T) {
 	}
 }
 
+// The row lock itself: two replicas that both wait for the row decide one after the
+// other, each on what the one before it committed.
+func TestRefreshWaitsForTheRow(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	replica := serve(t, f.pool, options{grace: grace})
+	token := f.login("ada").RefreshToken
+	holder, err := f.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(t.Context()) }()
+	if _, err := holder.Exec(t.Context(), `select from authd.token_families for update`); err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan grants.Response, 2)
+	var wg sync.WaitGroup
+	for _, server := range []*fixture{f, replica} {
+		wg.Go(func() {
+			r, err := server.refresh(token)
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- r
+		})
+	}
+	dbtest.WaitForLocks(t, f.pool, 2)
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+
+	a, b := <-answers, <-answers
+	if a.RefreshToken != b.RefreshToken {
+		t.Errorf("two leaves, of generations %v and %v", claims(t, a.RefreshToken)["gen"], claims(t, b.RefreshToken)["gen"])
+	}
+}
+
 // R-32: a revocation of any generation beats every refresh that starts after it.
 func TestRevokeRacesRefresh(t *testing.T) {
 	t.Parallel()
