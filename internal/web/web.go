@@ -1,0 +1,162 @@
+// Package web speaks HTTP and nothing else: routes, the boundary where errors become
+// answers, one log line per request, and one file per endpoint. What a request means is
+// decided below it.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/grants"
+	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/tokens"
+)
+
+// Grants serves the token endpoint.
+type Grants interface {
+	Token(ctx context.Context, caller tokens.Caller, form oauth.Form) (grants.Response, error)
+}
+
+// SignIn checks people's passwords, whoever keeps them.
+type SignIn interface {
+	Login(ctx context.Context, in grants.SignIn, username, password string) (grants.Response, error)
+}
+
+// Users is the built-in user store.
+type Users interface {
+	Register(ctx context.Context, in grants.SignIn, u authn.NewUser) (grants.Response, error)
+	ChangePassword(ctx context.Context, in grants.SignIn, username, password, newPassword string) (grants.Response, error)
+}
+
+// Tokens ends tokens and tells of them.
+type Tokens interface {
+	Revoke(ctx context.Context, caller tokens.Caller, raw, reason string) error
+	Introspect(ctx context.Context, caller tokens.Caller, raw string) (tokens.Introspection, error)
+	Logout(ctx context.Context, raw string) error
+}
+
+// KeySet is where the JWKS comes from: from memory, without waiting.
+type KeySet interface {
+	JWKS() (keys.Document, error)
+}
+
+// Config configures [New]. Issuer, Grants, Tokens and Keys are required.
+type Config struct {
+	// Issuer is the issuer identifier, already validated. Every URL in the metadata
+	// begins with it, whatever Host and X-Forwarded-… say.
+	Issuer string
+	Grants Grants
+	Tokens Tokens
+	Keys   KeySet
+	// SignIn turns /account/login and /account/logout on. Nil: they do not exist.
+	SignIn SignIn
+	// Users turns /account/register and /account/password on. Nil: they do not exist.
+	Users Users
+	// OriginAllowed reports whether a public client has a redirect URI or an allowed
+	// origin of this origin, which is well formed. Nil: none has.
+	OriginAllowed func(ctx context.Context, origin string) (bool, error)
+	// Unavailable reports whether an error is a storage fault: 503 instead of 500.
+	Unavailable func(error) bool
+	// Checks make /readyz fail. They run one after the other, within 2 s in all.
+	Checks []Check
+
+	// Logger gets one line per request. Default [slog.Default].
+	Logger *slog.Logger
+	// Now measures durations. Default [time.Now].
+	Now func() time.Time
+	// Random is what request ids are made of. Default [rand.Reader].
+	Random io.Reader
+	// OnRequest, if set, is told of each request after its answer. It must not block.
+	OnRequest func(context.Context, RequestInfo)
+}
+
+// Server serves the endpoints.
+type Server struct {
+	cfg      Config
+	path     string // of the issuer, "" or "/tenant"
+	metadata document
+	slots    chan struct{} // one per request at work
+	public   http.Handler
+	ops      http.Handler
+}
+
+// New does no I/O. It returns an error for an issuer whose path cannot be a route.
+func New(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	u, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: %w", err)
+	}
+	if strings.ContainsAny(u.Path, "*{}") {
+		return nil, fmt.Errorf("issuer %q: its path must not contain an asterisk or braces", cfg.Issuer)
+	}
+	s := &Server{cfg: cfg, path: u.Path, slots: make(chan struct{}, maxAtWork)}
+	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
+		return nil, err
+	}
+	s.public = s.observe(wholePath(s.newRouter(s.publicRoutes())))
+	s.ops = s.observe(wholePath(s.newRouter(s.opsRoutes())))
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.OriginAllowed == nil {
+		c.OriginAllowed = func(context.Context, string) (bool, error) { return false, nil }
+	}
+	if c.Unavailable == nil {
+		c.Unavailable = func(error) bool { return false }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.OnRequest == nil {
+		c.OnRequest = func(context.Context, RequestInfo) {}
+	}
+	return c
+}
+
+// Handler serves the endpoints. It matches the whole path, the issuer's included.
+func (s *Server) Handler() http.Handler { return s.public }
+
+// OpsHandler serves /healthz and /readyz, which the public has no business with.
+func (s *Server) OpsHandler() http.Handler { return s.ops }
+
+// Limits of a connection. Together with [requestTimeout], an answer is written before
+// the last of them ends it: 10 s to read, 8 s to work.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = 20 * time.Second
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 16 << 10
+)
+
+// HTTPServer returns a server for h that slow and huge requests cannot use up: 5 s for a
+// header of at most 16 KiB, 10 s for a whole request, 20 s until it is answered, 60 s idle.
+func HTTPServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		// "OPTIONS *" is answered as any other path that does not exist.
+		DisableGeneralOptionsHandler: true,
+	}
+}
