@@ -1,0 +1,67 @@
+package rs
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+type contextKey struct{}
+
+// FromContext returns the verified token of the request; ok is false where Optional let an anonymous request through,
+// or no middleware ran.
+func FromContext(ctx context.Context) (t *Token, ok bool) {
+	t, ok = ctx.Value(contextKey{}).(*Token)
+	return t, ok
+}
+
+// Required admits requests with a valid bearer token that meets reqs. Only the Authorization header is read: a token
+// in the query is not seen, and beside one in the header it is refused (RFC 6750 §2), as is one in a form body.
+func (v *Verifier) Required(reqs ...Requirement) func(http.Handler) http.Handler {
+	return v.middleware(false, reqs)
+}
+
+// Optional also admits requests without a bearer token, those with another scheme among them. A bearer token that is
+// present but bad is refused all the same, never taken for anonymous.
+func (v *Verifier) Optional(reqs ...Requirement) func(http.Handler) http.Handler {
+	return v.middleware(true, reqs)
+}
+
+func (v *Verifier) middleware(anonymous bool, reqs []Requirement) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			t, err := v.authenticate(r, reqs)
+			switch {
+			case err == nil:
+				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
+			case anonymous && errors.Is(err, ErrMissing):
+				next.ServeHTTP(w, r)
+			default:
+				v.answer(w, r, err)
+			}
+		})
+	}
+}
+
+func (v *Verifier) authenticate(r *http.Request, reqs []Requirement) (*Token, error) {
+	raw, err := bearerToken(r)
+	if err != nil {
+		return nil, err
+	}
+	return v.Verify(r.Context(), raw, reqs...)
+}
+
+func (v *Verifier) answer(w http.ResponseWriter, r *http.Request, err error) {
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok {
+		refusal = refuse(err, nil)
+	}
+	if refusal.Err == ErrMissing {
+		refusal.Challenge = "Bearer realm=" + quote(v.cfg.Audience)
+	}
+	if v.cfg.OnError != nil {
+		v.cfg.OnError(w, r, refusal)
+		return
+	}
+	refusal.write(w)
+}
