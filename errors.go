@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -25,6 +26,9 @@ var (
 	ErrTwoSecrets = db.ErrTwoSecrets
 	// ErrLastSecret: without this secret the client could not authenticate any more.
 	ErrLastSecret = clients.ErrLastSecret
+	// ErrKEK: a key-encryption key that the database needs is missing or is another one;
+	// its text names ids.
+	ErrKEK = keys.ErrKEK
 	// ErrInvalidCredentials is what an [Authenticator] wraps for every reason that a
 	// person can cause.
 	ErrInvalidCredentials = errors.New("invalid credentials")
@@ -47,7 +51,8 @@ type KeyTooYoungError struct {
 
 // Error names the time from which on the rotation is safe.
 func (e *KeyTooYoungError) Error() string {
-	return fmt.Sprintf("the announced key of ring %s is too young to sign before %s", e.Ring, e.SafeAt.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("the announced key of ring %s is too young to sign before %s",
+		e.Ring, e.SafeAt.Add(time.Second-1).UTC().Format(time.RFC3339)) // rounded up: it is safe then
 }
 
 // public gives the errors of the services below their public types.

@@ -18,6 +18,9 @@ func Migrate(ctx context.Context, db *pgxpool.Pool) (applied []string, err error
 	return migrate.Up(ctx, db)
 }
 
+// NeededSchema is the version of schema "authd" that this build needs.
+const NeededSchema = migrate.Version
+
 // SchemaStatus tells what a database has.
 type SchemaStatus struct {
 	Version int64    // 0: no schema

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/go-authd/authd"
+)
+
+// Settings say what the server is, and may come from the environment and the file. Flags
+// of one action (clients create --access-ttl) have no env tag, and come from neither.
+
+var flagGroups = []kong.Group{
+	{Key: "database", Title: "Database:"},
+	{Key: "tokens", Title: "Tokens:"},
+	{Key: "keys", Title: "Signing keys:"},
+	{Key: "log", Title: "Log:"},
+}
+
+type databaseFlags struct {
+	DatabaseURL string `name:"database-url" env:"AUTHD_DATABASE_URL" group:"database" placeholder:"URL" help:"PostgreSQL to use: postgres://user@host:5432/name. Give one with a password by the environment; other users see arguments. Without it authd runs a PostgreSQL of its own in --data-dir."`
+	DataDir     string `name:"data-dir" env:"AUTHD_DATA_DIR" group:"database" default:"./authd-data" placeholder:"DIR" help:"Where the private PostgreSQL and its key-encryption key are (${default})."`
+}
+
+type kekFlags struct {
+	KEKFiles []string `name:"kek-file" env:"AUTHD_KEK_FILE" group:"keys" placeholder:"FILE" help:"Key-encryption key: base64 of 32 bytes, one a line. May repeat: the first seals, all open. Or set AUTHD_KEK to the text itself."`
+}
+
+type issuerFlags struct {
+	Issuer         string `name:"issuer" env:"AUTHD_ISSUER" default:"http://localhost:8080" placeholder:"URL" help:"Issuer identifier, exactly as clients will compare it; https unless it is a loopback address (${default})."`
+	InsecureIssuer bool   `name:"insecure-issuer" env:"AUTHD_INSECURE_ISSUER" help:"Allow an http issuer on any address: tokens and secrets cross the network in clear."`
+}
+
+// ringFlags are of everything that rotates keys: a schedule is written when a key is made.
+type ringFlags struct {
+	KeyPeriod  time.Duration `name:"key-period" env:"AUTHD_KEY_PERIOD" group:"keys" default:"720h" help:"How long a key signs (${default})."`
+	KeyLead    time.Duration `name:"key-lead" env:"AUTHD_KEY_LEAD" group:"keys" default:"24h" help:"How long a key is published before it signs, at least 2 × --jwks-max-age + 2m (${default})."`
+	JWKSMaxAge time.Duration `name:"jwks-max-age" env:"AUTHD_JWKS_MAX_AGE" group:"keys" default:"5m" help:"How long verifiers may cache the JWKS (${default})."`
+	KeyPoll    time.Duration `name:"key-poll" env:"AUTHD_KEY_POLL" group:"keys" default:"15s" help:"How often keys are read from the database, at most 30s (${default})."`
+	KeyBits    int           `name:"key-bits" env:"AUTHD_KEY_BITS" group:"keys" default:"2048" help:"Length of new RSA keys: 2048, 3072 or 4096 (${default})."`
+}
+
+func (f *ringFlags) apply(c *authd.Config) {
+	c.KeyPeriod, c.KeyLead, c.JWKSMaxAge, c.KeyPoll, c.KeyBits = f.KeyPeriod, f.KeyLead, f.JWKSMaxAge, f.KeyPoll, f.KeyBits
+}
+
+type tokenFlags struct {
+	AccessTTL    time.Duration `name:"access-ttl" env:"AUTHD_ACCESS_TTL" group:"tokens" default:"10m" help:"Lifetime of an access token, 1m to 1h (${default})."`
+	RefreshTTL   time.Duration `name:"refresh-ttl" env:"AUTHD_REFRESH_TTL" group:"tokens" default:"336h" help:"How long a refresh token may lie unused (${default})."`
+	FamilyTTL    time.Duration `name:"family-ttl" env:"AUTHD_FAMILY_TTL" group:"tokens" default:"2160h" help:"When a sign-in ends in any case, at most 8784h (${default})."`
+	RefreshGrace time.Duration `name:"refresh-grace" env:"AUTHD_REFRESH_GRACE" group:"tokens" default:"30s" help:"How long a refresh token that was used is answered once more with the same, for lost answers; at most 2m, 0s turns it off (${default})."`
+	Accounts     bool          `name:"accounts" env:"AUTHD_ACCOUNTS" group:"tokens" help:"Turn the JSON calls /account/register, login, password and logout on, for first-party clients."`
+}
+
+func (f *tokenFlags) apply(c *authd.Config) {
+	c.AccessTokenTTL, c.RefreshTokenTTL, c.FamilyTTL = f.AccessTTL, f.RefreshTTL, f.FamilyTTL
+	c.RefreshGrace, c.Accounts = f.RefreshGrace, f.Accounts
+	if c.RefreshGrace == 0 {
+		c.RefreshGrace = -1 // the zero value means the default there
+	}
+}
+
+// list takes values apart at spaces and commas and remembers whether it was given at all,
+// which an empty value is.
+type list struct {
+	given  bool
+	values []string
+}
+
+// Decode is called for each time that the flag stands.
+func (l *list) Decode(ctx *kong.DecodeContext) error {
+	token, err := ctx.Scan.PopValue("list")
+	if err != nil {
+		return err
+	}
+	l.given = true
+	switch v := token.Value.(type) {
+	case string:
+		l.values = append(l.values, strings.FieldsFunc(v, func(r rune) bool { return r == ' ' || r == ',' })...)
+	default:
+		return fmt.Errorf("expected a list but got %q", v)
+	}
+	return nil
+}
