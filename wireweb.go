@@ -1,0 +1,53 @@
+package authd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/grants"
+	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/tokens"
+	"github.com/go-authd/authd/internal/web"
+)
+
+func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Server, error) {
+	cfg := web.Config{
+		Issuer: c.Issuer, Grants: g, Tokens: t, Keys: s.rings,
+		OriginAllowed: s.db.PublicOrigin, Unavailable: unavailable, Checks: s.checks(c),
+		Logger: c.Logger, Now: c.Now, Random: c.Random, OnRequest: c.onRequest(),
+	}
+	if c.Accounts {
+		cfg.SignIn = g
+	}
+	if c.Accounts && c.Authenticator == nil {
+		cfg.Users = g
+	}
+	w, err := web.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("authd: Config.Issuer: %w", err)
+	}
+	return w, nil
+}
+
+// unavailable are the faults that are answered with 503: storage, and rings that could
+// not be read for too long.
+func unavailable(err error) bool {
+	return errors.Is(err, db.ErrUnavailable) || errors.Is(err, keys.ErrNotReady)
+}
+
+// checks make /readyz fail.
+func (s *Server) checks(c *Config) []web.Check {
+	return []web.Check{
+		{Name: "keys", Run: func(context.Context) error { return s.rings.Ready() }},
+		{Name: "database", Run: func(ctx context.Context) error { return checkSchema(ctx, c.DB) }},
+	}
+}
+
+func (c *Config) onRequest() func(context.Context, web.RequestInfo) {
+	if c.OnRequest == nil {
+		return nil
+	}
+	return func(ctx context.Context, r web.RequestInfo) { c.OnRequest(ctx, RequestInfo(r)) }
+}
