@@ -144,12 +144,22 @@ func parseAccount(r *http.Request, body []byte, required ...string) (grants.Sign
 	}, c, nil
 }
 
-// kinds are the members that are read. What is no password goes into the database or a
+// known are the members that are read. What is no password goes into the database or a
 // comparison, so that it must have no control characters; a password is any text.
-var kinds = map[string]kind{
-	"client_id": text, "username": text, "email": text, "name": text, "scope": text, "resource": text, "refresh_token": text,
-	"password": anyText, "new_password": anyText,
-	"expires_in": number,
+var known = []struct {
+	name string
+	kind kind
+}{
+	{"client_id", text},
+	{"username", text},
+	{"password", anyText},
+	{"new_password", anyText},
+	{"email", text},
+	{"name", text},
+	{"scope", text},
+	{"resource", text},
+	{"expires_in", number},
+	{"refresh_token", text},
 }
 
 type kind int
@@ -171,12 +181,12 @@ func parseMembers(contentType []string, body []byte) (members, error) {
 		return nil, oauth.Errorf(oauth.InvalidRequest, "client_secret must not be sent in JSON: authenticate by Basic")
 	}
 	c := make(members)
-	for name, kind := range kinds {
-		value := object[name]
+	for _, m := range known {
+		value := object[m.name]
 		if value == nil {
 			continue
 		}
-		if c[name], err = kind.read(name, value); err != nil {
+		if c[m.name], err = m.kind.read(m.name, value); err != nil {
 			return nil, err
 		}
 	}

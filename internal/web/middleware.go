@@ -57,6 +57,7 @@ func (s *Server) bounded(h handler) handler {
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, oauth.MaxFormBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		w.Header().Set("Connection", "close") // the rest is not read, however much it is
 		return nil, &oauth.Error{
 			Code: oauth.InvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "request body is larger than 64 KiB",
 		}

@@ -3,8 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -68,12 +66,11 @@ func (s *Server) newRouter(routes []route) chi.Router {
 	mux := chi.NewRouter()
 	allow := make(map[string]string)
 	for _, rt := range routes {
-		methods := []string{rt.method, http.MethodOptions}
+		allow[rt.path] = rt.method
 		if rt.method == http.MethodGet { // RFC 9110 §9.1: wherever there is GET, there is HEAD
-			methods = slices.Insert(methods, 1, http.MethodHead)
+			allow[rt.path] = "GET, HEAD"
 			mux.Method(http.MethodHead, rt.path, s.named(rt.path, rt.handle))
 		}
-		allow[rt.path] = strings.Join(methods, ", ")
 		mux.Method(rt.method, rt.path, s.named(rt.path, rt.handle))
 		mux.Method(http.MethodOptions, rt.path, s.named(rt.path, options(allow[rt.path], rt.cors)))
 	}

@@ -1,0 +1,210 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/grants"
+	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/tokens"
+)
+
+// services stands for everything below this package. It authenticates callers as the real
+// ones do and answers by what it is asked for; see [fault].
+type services struct {
+	entered func() // told of each call; may block
+}
+
+var (
+	_ Grants = (*grants.Service)(nil)
+	_ SignIn = (*grants.Service)(nil)
+	_ Users  = (*grants.Service)(nil)
+	_ Tokens = (*tokens.Service)(nil)
+	_ KeySet = (*keys.Rings)(nil)
+)
+
+const issuer = "https://auth.example.com"
+
+var errStorage = errors.New("read client: dial tcp 10.0.0.7:5432: password=hunter2 refused")
+
+var registry = map[string]*oauth.Client{
+	"shop":   confidential("shop", oauth.SecretBasic, "s3cret"),
+	"poster": confidential("poster", oauth.SecretPost, "s3cret"),
+	"a:b c":  confidential("a:b c", oauth.SecretBasic, "p%+é:"),
+	"api":    {ID: "api", AuthMethod: oauth.SecretBasic, ResourceServer: true, Secrets: secret("s3cret")},
+	"app":    {ID: "app", AuthMethod: oauth.AuthNone, FirstParty: true},
+	"third":  {ID: "third", AuthMethod: oauth.AuthNone},
+	"gone":   {ID: "gone", AuthMethod: oauth.SecretBasic, Secrets: secret("s3cret"), DisabledAt: new(time.Unix(1, 0))},
+}
+
+func confidential(id string, method oauth.AuthMethod, s string) *oauth.Client {
+	return &oauth.Client{ID: id, AuthMethod: method, Secrets: secret(s), FirstParty: true}
+}
+
+func secret(s string) []oauth.ClientSecret {
+	sum := sha256.Sum256([]byte(s))
+	return []oauth.ClientSecret{{SHA256: sum[:]}}
+}
+
+// fault is what the services below may return, by the name of the token or user.
+func fault(name string) error {
+	switch name {
+	case "dead":
+		return oauth.Errorf(oauth.InvalidGrant, "the refresh token is not valid any more").Because("family revoked")
+	case "foreign":
+		return oauth.Errorf(oauth.InvalidGrant, "the token was issued to another client")
+	case "flood":
+		return oauth.TooMany(1500*time.Millisecond, "too many requests for one family")
+	case "storage":
+		return errStorage
+	case "late":
+		return context.DeadlineExceeded
+	case "bug":
+		return errors.New("sign token: key 7 \"has\" no prime\n\x1b[31mlevel=INFO msg=faked")
+	case "panic":
+		panic("hunter2")
+	case "nil":
+		var c *oauth.Client
+		return errors.New(c.ID)
+	case "mallory":
+		return oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong")
+	case "taken":
+		return oauth.Errorf(oauth.UsernameTaken, "user name is taken")
+	case "weak":
+		return oauth.Errorf(oauth.WeakPassword, "password must have at least 15 characters")
+	case "guesser":
+		return &oauth.Error{Code: oauth.TooManyAttempts, Description: "too many attempts, try again later", RetryAfter: 4 * time.Second}
+	}
+	return nil
+}
+
+func (s services) enter(caller tokens.Caller, name string) (*oauth.Client, error) {
+	if s.entered != nil {
+		s.entered()
+	}
+	client := registry[caller.ClientID()]
+	if err := caller.Check(client); err != nil {
+		return nil, err
+	}
+	return client, fault(name)
+}
+
+func (s services) Token(_ context.Context, caller tokens.Caller, form oauth.Form) (grants.Response, error) {
+	scopes, err := oauth.ParseScopes(form.Get("scope"))
+	if err != nil {
+		return grants.Response{}, err
+	}
+	switch form.Get("grant_type") {
+	case "":
+		return grants.Response{}, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
+	case "client_credentials", "refresh_token":
+	default:
+		return grants.Response{}, oauth.Errorf(oauth.UnsupportedGrantType, "grant_type is not supported")
+	}
+	_, err = s.enter(caller, form.Get("refresh_token"))
+	return issued(form.Get("refresh_token"), scopes.String()), err
+}
+
+func issued(refresh, scope string) grants.Response {
+	return grants.Response{AccessToken: "at.<&>.x", TokenType: "Bearer", ExpiresIn: 600, RefreshToken: refresh, Scope: scope}
+}
+
+func (s services) signIn(in grants.SignIn, username string) (grants.Response, error) {
+	client, err := s.enter(in.Caller, username)
+	if err == nil && !client.FirstParty {
+		err = firstParty{in.Caller}.Check(client)
+	}
+	return issued("rt."+username, in.Form.Get("scope")), err
+}
+
+func (s services) Login(_ context.Context, in grants.SignIn, username, _ string) (grants.Response, error) {
+	return s.signIn(in, username)
+}
+
+func (s services) Register(_ context.Context, in grants.SignIn, u authn.NewUser) (grants.Response, error) {
+	return s.signIn(in, u.Username)
+}
+
+func (s services) ChangePassword(_ context.Context, in grants.SignIn, username, _, _ string) (grants.Response, error) {
+	return s.signIn(in, username)
+}
+
+func (s services) Revoke(_ context.Context, caller tokens.Caller, raw, _ string) error {
+	_, err := s.enter(caller, raw)
+	return err
+}
+
+func (s services) Introspect(_ context.Context, caller tokens.Caller, raw string) (tokens.Introspection, error) {
+	client, err := s.enter(caller, raw)
+	if err != nil {
+		return tokens.Introspection{}, err
+	}
+	if !client.ResourceServer {
+		return tokens.Introspection{}, oauth.Errorf(oauth.AccessDenied, "this client is not registered as a resource server")
+	}
+	if raw != "live" {
+		return tokens.Introspection{}, nil
+	}
+	return tokens.Introspection{
+		Active: true, Scope: "orders:read", ClientID: "shop", TokenType: "Bearer", Expiry: 1795000600, IssuedAt: 1795000000,
+		NotBefore: 1795000000, Subject: "usr_x", Audience: "https://orders.example.com", Issuer: issuer, ID: "j1", FamilyID: "f1",
+	}, nil
+}
+
+func (s services) Logout(_ context.Context, raw string) error {
+	if s.entered != nil {
+		s.entered()
+	}
+	if raw != "live" {
+		return oauth.Errorf(oauth.InvalidToken, "token invalid")
+	}
+	return nil
+}
+
+func (services) JWKS() (keys.Document, error) {
+	return keys.Document{
+		Body:   []byte(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"k1","n":"AQAB","e":"AQAB"}]}`),
+		ETag:   `"v1"`,
+		MaxAge: 5 * time.Minute,
+	}, nil
+}
+
+// zeros makes every request id the same.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func config(s services) Config {
+	return Config{
+		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Keys: s,
+		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
+			if origin == "https://storage.example" {
+				return false, errStorage
+			}
+			return origin == "https://app.example.com", nil
+		},
+		Unavailable: func(err error) bool { return errors.Is(err, errStorage) },
+		Checks: []Check{
+			{"database", func(context.Context) error { return nil }},
+			{"signing keys", func(context.Context) error { return nil }},
+		},
+		Logger: slog.New(slog.DiscardHandler),
+		Now:    func() time.Time { return time.Unix(1795000000, 0) },
+		Random: zeros{},
+	}
+}
+
+func newServer(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,446 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-authd/authd/internal/keys"
+)
+
+func send(h http.Handler, method, target string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return w
+}
+
+func post(h http.Handler, target, contentType, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func postForm(h http.Handler, target, body string) *httptest.ResponseRecorder {
+	return post(h, target, formType, body)
+}
+
+func errorOf(t testing.TB, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var body struct {
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Errorf("body %q: %v", w.Body, err)
+	}
+	return body.Error
+}
+
+func TestIssuerWithAPath(t *testing.T) {
+	t.Parallel()
+	cfg := config(services{})
+	cfg.Issuer = issuer + "/tenant/1"
+	h := newServer(t, cfg).Handler()
+	tests := []struct {
+		name, method, path string
+		want               int
+	}{
+		{"token endpoint", "POST", "/tenant/1/oauth2/token", 400},
+		{"login", "POST", "/tenant/1/account/login", 400},
+		{"metadata, inserted, RFC 8414 §3", "GET", "/.well-known/oauth-authorization-server/tenant/1", 200},
+		{"metadata, appended", "GET", "/tenant/1/.well-known/oauth-authorization-server", 200},
+		{"discovery, inserted", "GET", "/.well-known/openid-configuration/tenant/1", 200},
+		{"discovery, appended, OIDC Discovery §4", "GET", "/tenant/1/.well-known/openid-configuration", 200},
+		{"JWKS", "GET", "/tenant/1/.well-known/jwks.json", 200},
+		{"nothing without the path", "POST", "/oauth2/token", 404},
+		{"no metadata of an issuer that is not served", "GET", "/.well-known/oauth-authorization-server", 404},
+		{"no JWKS beside jwks_uri", "GET", "/.well-known/jwks.json", 404},
+		{"no JWKS with the path inserted", "GET", "/.well-known/jwks.json/tenant/1", 404},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+
+			w := send(h, tt.method, tt.path)
+
+			if w.Code != tt.want {
+				t.Errorf("got %d, want %d", w.Code, tt.want)
+			}
+			if strings.Contains(tt.path, "oauth-authorization-server/tenant") {
+				wantMetadataUnder(t, w.Body.Bytes(), cfg.Issuer)
+			}
+		})
+	}
+}
+
+func wantMetadataUnder(t *testing.T, body []byte, issuer string) {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(body, &m); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range m {
+		if s, ok := value.(string); ok && name != "issuer" && !strings.HasPrefix(s, issuer+"/") {
+			t.Errorf("%s is %s, want it under %s", name, s, issuer)
+		}
+	}
+	if m["issuer"] != issuer {
+		t.Errorf("issuer is %v, want %s byte for byte", m["issuer"], issuer)
+	}
+}
+
+func TestNewRefusesAPathThatIsNoRoute(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{issuer + "/a*b", issuer + "/{x}"} {
+		cfg := config(services{})
+		cfg.Issuer = bad
+
+		if _, err := New(cfg); err == nil {
+			t.Errorf("issuer %s was accepted", bad)
+		}
+	}
+}
+
+// The host may route with chi itself: what it has matched already must not count twice.
+func TestHandlerInsideAnotherChi(t *testing.T) {
+	t.Parallel()
+	cfg := config(services{})
+	cfg.Issuer = issuer + "/auth"
+	h := newServer(t, cfg).Handler()
+	host := chi.NewRouter()
+	host.Route("/auth", func(r chi.Router) { r.Mount("/", h) })
+	host.Mount("/.well-known", h)
+
+	for _, path := range []string{"/auth/.well-known/jwks.json", "/.well-known/oauth-authorization-server/auth"} {
+		if w := send(host, "GET", path); w.Code != http.StatusOK {
+			t.Errorf("%s: got %d, want 200", path, w.Code)
+		}
+	}
+}
+
+func TestWhatIsOffDoesNotExist(t *testing.T) {
+	t.Parallel()
+	cfg := config(services{})
+	cfg.Users = nil
+	hostUsers := newServer(t, cfg).Handler()
+	cfg.SignIn = nil
+	noAccounts := newServer(t, cfg).Handler()
+	tests := []struct {
+		name    string
+		handler http.Handler
+		path    string
+		want    int
+	}{
+		{"login with the host's users", hostUsers, "/account/login", 400},
+		{"logout with the host's users", hostUsers, "/account/logout", 400},
+		{"register with the host's users", hostUsers, "/account/register", 404},
+		{"password with the host's users", hostUsers, "/account/password", 404},
+		{"login without accounts", noAccounts, "/account/login", 404},
+		{"logout without accounts", noAccounts, "/account/logout", 404},
+		{"revocation without accounts", noAccounts, "/oauth2/revoke", 400},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+
+			if w := send(tt.handler, "POST", tt.path); w.Code != tt.want {
+				t.Errorf("got %d, want %d", w.Code, tt.want)
+			}
+		})
+	}
+}
+
+// H-21, M-16: one spelling of each path, and no redirect to a better one.
+func TestNoOtherPaths(t *testing.T) {
+	t.Parallel()
+	h := newServer(t, config(services{})).Handler()
+	for _, path := range []string{
+		"/", "//oauth2/token", "/oauth2/token/", "/oauth2//token", "/oauth2/./token", "/oauth2/token/../token", "/OAUTH2/TOKEN",
+		"/oauth2/token;x", "/oauth2%2Ftoken", "/oauth2/%74oken", "/%2e%2e/admin", "/%5Cevil.example", "/oauth2/token%00",
+		"/metrics", "/debug/pprof/", "/debug/vars", "/healthz", "/readyz", "/admin/v1/clients", "/openapi.yaml",
+	} {
+		for _, method := range []string{"GET", "POST", "BREW"} {
+			w := httptest.NewRecorder()
+			u, err := url.ParseRequestURI(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequest(method, "/", nil)
+			r.URL = u
+
+			h.ServeHTTP(w, r)
+
+			if w.Code != http.StatusNotFound || w.Header().Get("Location") != "" || errorOf(t, w) != "not_found" {
+				t.Errorf("%s %s: got %d, Location %q", method, path, w.Code, w.Header().Get("Location"))
+			}
+		}
+	}
+}
+
+// H-05, H-30: every method that a path does not have is 405 with Allow, RFC 9110 §15.5.6.
+func TestOtherMethods(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, config(services{entered: func() { t.Error("a service was called") }}))
+	allow := map[string]string{"GET": "GET, HEAD", "POST": "POST"}
+	for _, rt := range s.publicRoutes() {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW"} {
+			if strings.Contains(allow[rt.method], method) {
+				continue
+			}
+			w := send(s.Handler(), method, rt.path)
+
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != allow[rt.method] {
+				t.Errorf("%s %s: got %d, Allow %q", method, rt.path, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}
+
+// H-06, H-08 to H-11, H-13, C-05: what is no proper form is refused before any service,
+// and with it any connection, is asked.
+func TestHostileForms(t *testing.T) {
+	t.Parallel()
+	h := newServer(t, config(services{entered: func() { t.Error("a service was called") }})).Handler()
+	valid := "grant_type=client_credentials&token=t&client_id=poster&client_secret=s3cret"
+	type request struct{ contentType, body string }
+	requests := map[string]request{
+		"JSON":                         {"application/json", `{"grant_type":"client_credentials"}`},
+		"text/plain":                   {"text/plain", valid},
+		"multipart":                    {"multipart/form-data; boundary=x", "--x--"},
+		"no content type":              {"", valid},
+		"another charset":              {formType + "; charset=ISO-8859-1", valid},
+		"two charsets":                 {formType + "; charset=utf-8; charset=utf-16", valid},
+		"two types":                    {formType + ", application/json", valid},
+		"semicolon as separator":       {formType, "grant_type=client_credentials;scope=x"},
+		"broken escape elsewhere":      {formType, "username=%zz&" + valid},
+		"65 parameters":                {formType, valid + strings.Repeat("&a=b", 65)},
+		"20000 parameters without '='": {formType, valid + strings.Repeat("&", 20000)},
+		"64 KiB in one parameter":      {formType, "token=" + strings.Repeat("a", 65000)},
+	}
+	for _, name := range []string{"grant_type", "scope", "resource", "refresh_token", "token", "client_id", "client_secret", "token_type_hint"} {
+		for _, bad := range []string{"%ff", "%c0%80", "%ed%a0%80", "%", "%00", "%0d%0aX:y", "%1b[31m", "%e2%80%a8", "%09"} {
+			requests[name+"="+bad] = request{formType, name + "=" + bad}
+		}
+	}
+	for name, r := range requests {
+		for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"} {
+			w := post(h, path, r.contentType, r.body)
+
+			if w.Code != http.StatusBadRequest || errorOf(t, w) != "invalid_request" {
+				t.Errorf("%s to %s: got %d %s", name, path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// C-05, H-09, H-10: hostile Basic credentials are a failed authentication.
+func TestHostileBasic(t *testing.T) {
+	t.Parallel()
+	h := newServer(t, config(services{})).Handler()
+	for _, userinfo := range []string{"", ":", "shop", ":s3cret", "sh%00op:s", "shop:%00", "%ff:x", "shop:%zz", "sh\nop:x", strings.Repeat("a", 60000) + ":x"} {
+		r := httptest.NewRequest("POST", "/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+		r.Header.Set("Content-Type", formType)
+		id, secret, _ := strings.Cut(userinfo, ":")
+		r.SetBasicAuth(id, secret)
+		w := httptest.NewRecorder()
+
+		h.ServeHTTP(w, r)
+
+		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != `Basic realm="authd"` {
+			t.Errorf("%.20q: got %d %q", userinfo, w.Code, w.Header().Get("WWW-Authenticate"))
+		}
+	}
+}
+
+// H-15: while a body comes in, nothing else is held. The reader looks at each read.
+func TestBodyIsReadFirst(t *testing.T) {
+	t.Parallel()
+	reads, asked := 0, 0
+	cfg := config(services{entered: func() { asked++ }})
+	cfg.OriginAllowed = func(context.Context, string) (bool, error) { asked++; return true, nil }
+	s := newServer(t, cfg)
+	slow := readerFunc(func(b []byte) (int, error) {
+		reads++
+		if len(s.slots) > 0 || asked > 0 {
+			t.Error("work began before the body was there")
+		}
+		const body = "token=t&client_id=app"
+		if reads > len(body) {
+			return 0, io.EOF
+		}
+		b[0] = body[reads-1]
+		return 1, nil
+	})
+	r := httptest.NewRequest("POST", "/oauth2/revoke", slow)
+	r.Header.Set("Content-Type", formType)
+	r.Header.Set("Origin", "https://app.example.com")
+	w := httptest.NewRecorder()
+
+	s.Handler().ServeHTTP(w, r)
+
+	if w.Code != http.StatusOK || asked != 2 || len(s.slots) != 0 {
+		t.Errorf("got %d with %d questions and %d slots in use, want 200, 2, 0", w.Code, asked, len(s.slots))
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+// H-12: of an endless body no more than the limit is read.
+func TestEndlessBody(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = HTTPServer(newServer(t, config(services{})).Handler())
+	server.Start()
+	t.Cleanup(server.Close)
+	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/account/login", "/account/logout"} {
+		endless := readerFunc(func(b []byte) (int, error) { return copy(b, strings.Repeat("a", len(b))), nil })
+
+		res, err := server.Client().Post(server.URL+path, formType, endless)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+
+		if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close {
+			t.Errorf("%s: got %d, connection closed: %t", path, res.StatusCode, res.Close)
+		}
+	}
+}
+
+func TestBodyThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	h := newServer(t, config(services{})).Handler()
+	r := httptest.NewRequest("POST", "/oauth2/token", readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }))
+	w := httptest.NewRecorder()
+
+	h.ServeHTTP(w, r)
+
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("got %d, want 400", w.Code)
+	}
+}
+
+// D-26: who comes when all slots are taken is turned away at once, and a slot comes back.
+func TestTooManyAtWork(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := newServer(t, config(services{entered: func() { entered <- struct{}{}; <-leave }}))
+	s.slots = make(chan struct{}, 1)
+	first := make(chan int)
+	go func() { first <- postForm(s.Handler(), "/oauth2/revoke", "token=t&client_id=app").Code }()
+	<-entered
+
+	for _, path := range []string{"/oauth2/token", "/oauth2/revoke", "/oauth2/introspect", "/account/login"} {
+		w := postForm(s.Handler(), path, "token=t&client_id=app")
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+			t.Errorf("%s: got %d, Retry-After %q", path, w.Code, w.Header().Get("Retry-After"))
+		}
+	}
+	if w := send(s.Handler(), "GET", "/.well-known/jwks.json"); w.Code != http.StatusOK {
+		t.Errorf("JWKS: got %d, want 200: it is served from memory", w.Code)
+	}
+	close(leave)
+	if code := <-first; code != http.StatusOK {
+		t.Errorf("first: got %d, want 200", code)
+	}
+	if len(s.slots) != 0 {
+		t.Error("the slot did not come back")
+	}
+}
+
+func TestWorkHasADeadline(t *testing.T) {
+	t.Parallel()
+	var left time.Duration
+	cfg := config(services{})
+	cfg.OriginAllowed = func(ctx context.Context, _ string) (bool, error) {
+		deadline, ok := ctx.Deadline()
+		if ok {
+			left = time.Until(deadline)
+		}
+		return false, nil
+	}
+	h := newServer(t, cfg).Handler()
+	for _, method := range []string{"POST", "OPTIONS"} {
+		left = 0
+		r := httptest.NewRequest(method, "/oauth2/token", nil)
+		r.Header.Set("Origin", "https://app.example.com")
+
+		h.ServeHTTP(httptest.NewRecorder(), r)
+
+		if left <= 0 || left > requestTimeout {
+			t.Errorf("%s: %s left, want at most %s", method, left, requestTimeout)
+		}
+	}
+}
+
+// D-26. An answer of the slowest request that is still served must fit.
+func TestServerLimits(t *testing.T) {
+	t.Parallel()
+	s := HTTPServer(http.NotFoundHandler())
+	got := []any{s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes}
+
+	want := []any{5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute, 16384}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if s.ReadTimeout+requestTimeout >= s.WriteTimeout {
+		t.Error("WriteTimeout cuts off answers")
+	}
+}
+
+type noKeys struct{ Tokens }
+
+func (noKeys) JWKS() (keys.Document, error) { return keys.Document{}, errStorage }
+
+// X-16: never an empty set.
+func TestJWKSWithoutKeys(t *testing.T) {
+	t.Parallel()
+	cfg := config(services{})
+	cfg.Keys = noKeys{}
+	w := send(newServer(t, cfg).Handler(), "GET", "/.well-known/jwks.json")
+
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d, Cache-Control %q", w.Code, w.Header().Get("Cache-Control"))
+	}
+}
+
+// M-16: /readyz names what failed, and why is in the log. /healthz does not care.
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	cfg := config(services{})
+	cfg.Logger = log.logger()
+	cfg.Checks = append(cfg.Checks, Check{"migrations", func(context.Context) error { return errors.New("dsn with hunter2") }})
+	ops := newServer(t, cfg).OpsHandler()
+
+	w := send(ops, "GET", "/readyz")
+
+	want := `{"status":"not ready","failed":["migrations"]}` + "\n"
+	if w.Code != http.StatusServiceUnavailable || w.Body.String() != want || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if line := log.one(t); line["err"] != "dsn with hunter2" || line["level"] != "WARN" {
+		t.Errorf("log: %v", line)
+	}
+	if w := send(ops, "GET", "/healthz"); w.Code != http.StatusOK {
+		t.Errorf("healthz: got %d, want 200", w.Code)
+	}
+}
