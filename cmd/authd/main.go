@@ -28,6 +28,8 @@ type commands struct {
 	Keys     keysCmd     `cmd:"" help:"List and rotate signing keys."`
 	KEK      kekCmd      `cmd:"" name:"kek" help:"Make key-encryption keys."`
 	Families familiesCmd `cmd:"" help:"List and revoke token families: what descends from one sign-in."`
+	Token    tokenCmd    `cmd:"" help:"Look into tokens."`
+	Doctor   doctorCmd   `cmd:"" help:"Check clock, database, schema, keys and issuer."`
 	Version  versionCmd  `cmd:"" help:"Print the version of this build."`
 }
 

@@ -73,15 +73,38 @@ func checkResourceServer(caller Caller, client *oauth.Client) error {
 	return nil
 }
 
-func isActive(t verified, s db.TokenState) bool {
-	now := s.Now.Unix()
+func isActive(t verified, s db.TokenState) bool { return whyInactive(t, s) == "" }
+
+// whyInactive is in words for the operator; "" for an active token.
+func whyInactive(t verified, s db.TokenState) string {
 	switch {
-	case now >= t.Expiry, !s.ClientActive, !s.KeyValid, s.Revoked:
-		return false
-	case t.FamilyID != "": // judged by epoch
-		return s.FamilyAlive && s.SubjectDisabled == nil &&
-			s.FamilyUserEpoch == s.SubjectEpoch && s.FamilyClientEpoch == s.ClientEpoch
-	default: // judged by time: a client's own token
-		return s.ClientEnded == nil || t.IssuedAt >= s.ClientEnded.Unix()
+	case s.Now.Unix() >= t.Expiry:
+		return "it has expired"
+	case !s.ClientActive:
+		return "its client is disabled or deleted"
+	case !s.KeyValid:
+		return "its key was revoked"
+	case s.Revoked:
+		return "it was revoked"
+	case t.FamilyID == "" && s.ClientEnded != nil && t.IssuedAt < s.ClientEnded.Unix(): // judged by time: a client's own token
+		return "all that its client was given was ended"
+	case t.FamilyID == "":
+		return ""
 	}
+	return whyFamilyDead(s)
+}
+
+// whyFamilyDead judges by epoch.
+func whyFamilyDead(s db.TokenState) string {
+	switch {
+	case !s.FamilyAlive:
+		return "its family is revoked, expired or gone"
+	case s.SubjectDisabled != nil:
+		return "its subject is disabled"
+	case s.FamilyUserEpoch != s.SubjectEpoch:
+		return "all grants of its subject were ended"
+	case s.FamilyClientEpoch != s.ClientEpoch:
+		return "all that its client was given was ended"
+	}
+	return ""
 }
