@@ -345,7 +345,8 @@ func TestVerifyAfterClose(t *testing.T) {
 	if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
 		t.Error(err)
 	}
-	if _, err := v.Verify(t.Context(), i.token("k-new", keyNew())); !errors.Is(err, rs.ErrUnavailable) {
-		t.Errorf("got error %v, want ErrUnavailable", err)
+	_, err := v.Verify(t.Context(), i.token("k-new", keyNew()))
+	if !errors.Is(err, rs.ErrUnavailable) || !strings.Contains(err.Error(), "closed") {
+		t.Errorf("got error %v, want ErrUnavailable because the verifier is closed", err)
 	}
 }

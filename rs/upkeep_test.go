@@ -21,6 +21,7 @@ type fakeNet struct {
 	cacheControl string
 	status       int
 	drip         bool
+	body         io.ReadCloser   // in place of keys
 	fetchedAt    []time.Duration // since began
 	began        time.Time
 }
@@ -37,6 +38,9 @@ func (f *fakeNet) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.StatusCode = f.status
 	resp.Header.Set("Cache-Control", f.cacheControl)
 	resp.Body = io.NopCloser(strings.NewReader(f.keys))
+	if f.body != nil {
+		resp.Body = f.body
+	}
 	if f.drip {
 		resp.Body = drip{r.Context()}
 	}
@@ -111,6 +115,23 @@ func TestUpkeep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// J-51: of an answer that is too long no more than 1 MiB is read into memory.
+func TestLongAnswer(t *testing.T) {
+	t.Parallel()
+	junk := forge(`{"alg":"RS256","kid":"junk","typ":"at+jwt"}`, "{}", keyEvil())
+	inBubble(t, "", func(t *testing.T, v *rs.Verifier, f *fakeNet) {
+		long := strings.NewReader(strings.Repeat(" ", 16<<20))
+		f.change(func(f *fakeNet) { f.body = io.NopCloser(long) })
+
+		if _, err := v.Verify(t.Context(), junk); !errors.Is(err, rs.ErrUnavailable) {
+			t.Errorf("got error %v, want ErrUnavailable", err)
+		}
+		if read := 16<<20 - long.Len(); read > 1<<20+1 {
+			t.Errorf("%d bytes read", read)
+		}
+	})
 }
 
 // J-51: an answer that does not end is given up after 5 s.
