@@ -65,3 +65,12 @@ func BenchmarkJWKS(b *testing.B) {
 		}
 	}
 }
+
+// A start on a database that has keys.
+func BenchmarkNew(b *testing.B) {
+	w := newWorld(b)
+	w.rings()
+	for b.Loop() {
+		w.rings()
+	}
+}

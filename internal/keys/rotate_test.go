@@ -111,6 +111,34 @@ func TestRotateTellsTheHook(t *testing.T) {
 	}
 }
 
+// holdKey locks a row. What it returns waits until all other connections of the pool
+// wait for it, so that they really race, and lets them go.
+func (w *world) holdKey(kid string) (release func()) {
+	w.t.Helper()
+	tx, err := w.pool.Begin(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := tx.Exec(w.t.Context(), `select from authd.signing_keys where kid = $1 for update`, kid); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for waiting := 0; waiting < int(w.pool.Config().MaxConns)-1; <-tick.C {
+			err := tx.QueryRow(w.t.Context(), `select count(distinct w.pid) from pg_locks w join pg_locks o using (pid)
+				where not w.granted and o.relation = 'authd.signing_keys'::regclass
+				and o.database = (select oid from pg_database where datname = current_database())`).Scan(&waiting)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if err := tx.Rollback(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
 // Of any number of replicas that see a rotation due, one makes it (K-08).
 func TestRotateConcurrently(t *testing.T) {
 	t.Parallel()
@@ -121,6 +149,7 @@ func TestRotateConcurrently(t *testing.T) {
 			replicas[i] = w.rings()
 		}
 		before := w.keys(oauth.AccessRing)
+		release := w.holdKey(before[0].KID)
 
 		var steps atomic.Int64
 		outcomes := make([]Rotation, len(replicas))
@@ -138,6 +167,7 @@ func TestRotateConcurrently(t *testing.T) {
 				outcomes[i] = out
 			})
 		}
+		release()
 		wg.Wait()
 
 		if got := steps.Load(); got != 1 {

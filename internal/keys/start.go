@@ -16,22 +16,11 @@ const (
 	checkPlace = "kek_checks"
 )
 
-// checkKEKs compares the given key-encryption keys with the database before anything is
-// made. In a database that has known one, at least one of the given must be among them;
-// one that is new beside a known one is being introduced and gets its check row.
+// checkKEKs runs before anything is made. A key-encryption key that is new beside a known
+// one is being introduced and gets its check row.
 func (r *Rings) checkKEKs(ctx context.Context) error {
-	checks, err := r.cfg.DB.KEKChecks(ctx)
+	known, err := r.knownKEKs(ctx)
 	if err != nil {
-		return err
-	}
-	known, err := r.openChecks(checks)
-	if err != nil {
-		return err
-	}
-	if len(checks) > 0 && len(known) == 0 {
-		return fmt.Errorf("%w: the database knows %s, given is %s", ErrKEK, checkIDs(checks), r.kekIDs())
-	}
-	if err := r.checkSealed(ctx); err != nil {
 		return err
 	}
 	for _, k := range r.cfg.KEKs {
@@ -43,6 +32,23 @@ func (r *Rings) checkKEKs(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// knownKEKs compares the given key-encryption keys with the database: if it has known one,
+// at least one of the given must be among them, and each that sealed a live key is needed.
+func (r *Rings) knownKEKs(ctx context.Context) ([]string, error) {
+	checks, err := r.cfg.DB.KEKChecks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := r.openChecks(checks)
+	if err != nil {
+		return nil, err
+	}
+	if len(checks) > 0 && len(known) == 0 {
+		return nil, fmt.Errorf("%w: the database knows %s, given is %s", ErrKEK, checkIDs(checks), r.kekIDs())
+	}
+	return known, r.checkSealed(ctx)
 }
 
 // openChecks returns the ids of the given keys that the database has known. A row of one

@@ -28,6 +28,12 @@ func URL(t testing.TB) string {
 	return dbtest.PreparedURL(t, "keys", makeRings)
 }
 
+// Example is [URL] for an Example function, which has no testing.TB: who calls it drops
+// the database.
+func Example() (url string, drop func() error, err error) {
+	return dbtest.PreparedExample("keys", makeRings)
+}
+
 // Rings opens the rings of a database from [Pool] and polls them until the test ends.
 func Rings(t testing.TB, pool *pgxpool.Pool) *keys.Rings {
 	t.Helper()
