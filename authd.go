@@ -76,12 +76,12 @@ func (s *Server) OpsHandler() http.Handler { return s.web.OpsHandler() }
 // requests from using a process up. The caller sets Addr or serves a listener.
 func HTTPServer(h http.Handler) *http.Server { return web.HTTPServer(h) }
 
-// PublicKey returns the published key with this kid, or an error wrapping [ErrNotFound]:
-// a resource server in the same process verifies with it instead of fetching the JWKS.
+// PublicKey returns the published key with this kid, nil for none: with it as rs.Config's
+// Keys, a resource server in the same process needs no JWKS. An error is an outage.
 func (s *Server) PublicKey(ctx context.Context, kid string) (crypto.PublicKey, error) {
 	key, err := s.rings.PublicKey(ctx, kid)
 	if errors.Is(err, keys.ErrInvalid) {
-		return nil, fmt.Errorf("key: %w", ErrNotFound)
+		return nil, nil
 	}
 	return key, err
 }
@@ -96,23 +96,24 @@ type Rotation struct{ Access, Refresh RingRotation }
 // that the previous keys signed stay valid, and their keys stay published as long as they
 // live. Of any number of calls at once, one makes the step, and all return its outcome.
 //
-// It returns a [*KeyTooYoungError] while verifiers may not have seen the announced key,
-// and then no ring was rotated. force rotates all the same: verifiers that cached the
-// JWKS refuse new tokens until they fetch it again, at most JWKSMaxAge later.
+// It returns a [*KeyTooYoungError] for a ring whose announced key verifiers may not have
+// seen yet. force rotates all the same: verifiers that cached the JWKS refuse new tokens
+// until they fetch it again, at most JWKSMaxAge later. The rings are independent: where
+// one cannot be rotated, the other is, and both are in the Rotation.
 func (s *Server) RotateKeys(ctx context.Context, force bool) (Rotation, error) {
 	var out Rotation
-	for _, ring := range []struct {
-		name oauth.Ring
-		into *RingRotation
-	}{{oauth.AccessRing, &out.Access}, {oauth.RefreshRing, &out.Refresh}} {
-		r, err := s.rings.Rotate(ctx, ring.name, force)
-		if young, ok := errors.AsType[*keys.TooYoungError](err); ok {
-			return out, &KeyTooYoungError{Ring: string(young.Ring), SafeAt: young.SafeAt}
-		}
-		if err != nil {
-			return out, fmt.Errorf("rotate ring %s: %w", ring.name, err)
-		}
-		*ring.into = RingRotation{r.Previous, r.Signing, r.Announced}
+	var errAccess, errRefresh error
+	out.Access, errAccess = s.rotateRing(ctx, oauth.AccessRing, force)
+	out.Refresh, errRefresh = s.rotateRing(ctx, oauth.RefreshRing, force)
+	return out, errors.Join(errAccess, errRefresh)
+}
+
+func (s *Server) rotateRing(ctx context.Context, ring oauth.Ring, force bool) (RingRotation, error) {
+	r, err := s.rings.Rotate(ctx, ring, force)
+	if young, ok := errors.AsType[*keys.TooYoungError](err); ok {
+		err = &KeyTooYoungError{Ring: string(young.Ring), SafeAt: young.SafeAt}
+	} else if err != nil {
+		err = fmt.Errorf("rotate ring %s: %w", ring, err)
 	}
-	return out, nil
+	return RingRotation{r.Previous, r.Signing, r.Announced}, err
 }

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/go-authd/authd"
@@ -461,8 +460,8 @@ func TestNoSecretAnywhere(t *testing.T) {
 // dump is every row of schema authd as text.
 func dump(t *testing.T, pool *pgxpool.Pool) string {
 	t.Helper()
-	rows, _ := pool.Query(t.Context(), `select tablename from pg_tables where schemaname = 'authd'`)
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	var tables []string
+	err := pool.QueryRow(t.Context(), `select array_agg(tablename::text) from pg_tables where schemaname = 'authd'`).Scan(&tables)
 	if err != nil {
 		t.Fatal(err)
 	}
