@@ -1,0 +1,277 @@
+package authd_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/go-authd/authd"
+	"github.com/go-authd/authd/internal/keys/keystest"
+)
+
+// cost is what one request may cost, counted. Rows that stay are Inserted less Deleted.
+type cost struct {
+	Signatures, RoundTrips, Commits int64 // Commits that changed a row
+	Inserted, Updated, Deleted      int64
+}
+
+func (c cost) minus(d cost) cost {
+	return cost{
+		c.Signatures - d.Signatures, c.RoundTrips - d.RoundTrips, c.Commits - d.Commits,
+		c.Inserted - d.Inserted, c.Updated - d.Updated, c.Deleted - d.Deleted,
+	}
+}
+
+func TestBudgetPerRequest(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		request func(*metered) *http.Request
+		want    cost
+	}{
+		{"client_credentials signs once, reads the client and stores nothing",
+			func(m *metered) *http.Request { return m.clientCredentials() },
+			cost{Signatures: 1, RoundTrips: 1}},
+		{"refresh signs twice and updates one row in place, in two round trips",
+			func(m *metered) *http.Request { return m.refresh(m.signIn().Refresh) },
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1}},
+		{"refresh in the grace window costs what a rotation does",
+			func(m *metered) *http.Request {
+				parent := m.signIn().Refresh
+				m.tokens(m.refresh(parent))
+				return m.refresh(parent)
+			},
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1}},
+		// Client; attempt and user; family. The throttle's reservation is committed before
+		// the password is looked at, whatever becomes of the request, and so beside the
+		// family's commit, which takes it back.
+		{"sign-in by /account/login keeps one family, in three round trips and two commits",
+			func(m *metered) *http.Request { return m.login() },
+			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Deleted: 1}},
+		{"introspection of an active token is one read",
+			func(m *metered) *http.Request { return m.form("api", "/oauth2/introspect", "token", m.signIn().Access) },
+			cost{RoundTrips: 1}},
+		{"introspection of a token without a family is one read",
+			func(m *metered) *http.Request {
+				return m.form("api", "/oauth2/introspect", "token", m.tokens(m.clientCredentials()).Access)
+			},
+			cost{RoundTrips: 1}},
+		{"introspection of garbage is one read",
+			func(m *metered) *http.Request { return m.form("api", "/oauth2/introspect", "token", "garbage") },
+			cost{RoundTrips: 1}},
+		{"revocation of an access token keeps one row, in one commit",
+			func(m *metered) *http.Request {
+				return m.form("shop", "/oauth2/revoke", "token", m.tokens(m.clientCredentials()).Access)
+			},
+			cost{RoundTrips: 2, Commits: 1, Inserted: 1}},
+		{"revocation of a refresh token updates its family in place",
+			func(m *metered) *http.Request { return m.form("shop", "/oauth2/revoke", "token", m.signIn().Refresh) },
+			cost{RoundTrips: 2, Commits: 1, Updated: 1}},
+		{"revocation of garbage writes nothing, RFC 7009 §2.2",
+			func(m *metered) *http.Request { return m.form("shop", "/oauth2/revoke", "token", "garbage") },
+			cost{RoundTrips: 1}},
+		{"the JWKS comes from memory",
+			func(*metered) *http.Request { return httptest.NewRequest("GET", "/.well-known/jwks.json", nil) },
+			cost{}},
+		{"metadata comes from memory",
+			func(*metered) *http.Request {
+				return httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil)
+			},
+			cost{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMetered(t)
+			m.serve(tt.request(m)) // statements are prepared once per connection
+			request := tt.request(m)
+
+			before := m.spent()
+			m.serve(request)
+
+			if diff := cmp.Diff(tt.want, m.spent().minus(before)); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+const (
+	budgetUser     = "sofia"
+	budgetPassword = "ein Fahrrad ohne Klingel 7"
+)
+
+// metered is a server whose cost can be counted: it has one connection, a clock that
+// stands still, and no upkeep, so that only requests use the database.
+type metered struct {
+	t       *testing.T
+	srv     *authd.Server
+	pool    *pgxpool.Pool // uncounted
+	trips   *roundTrips
+	secrets map[string]string // by client
+}
+
+func newMetered(t *testing.T) *metered {
+	t.Helper()
+	url := keystest.URL(t)
+	m := &metered{t: t, pool: openPool(t, url, nil), trips: new(roundTrips), secrets: make(map[string]string)}
+	kek, err := authd.ParseSecret(keystest.KEK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	m.srv, err = authd.New(t.Context(), authd.Config{
+		Issuer: "https://as.example", DB: openPool(t, url, m.trips), KeyEncryptionKeys: []authd.Secret{kek},
+		Accounts: true, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.srv.Close() // ends upkeep and nothing else
+	m.register(authd.Client{
+		ID: "shop", GrantTypes: []string{"client_credentials", "refresh_token"}, Scopes: []string{"read", "write"},
+		Audiences: []string{"https://api.example"}, FirstParty: true,
+	})
+	m.register(authd.Client{ID: "api", Audiences: []string{"https://api.example"}, ResourceServer: true})
+	if _, err := m.srv.CreateUser(t.Context(), authd.NewUser{Username: budgetUser, Password: budgetPassword}); err != nil {
+		t.Fatal(err)
+	}
+	m.logWrites()
+	return m
+}
+
+// openPool opens a pool of one connection; trips may be nil.
+func openPool(t *testing.T, url string, trips *roundTrips) *pgxpool.Pool {
+	t.Helper()
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.MaxConns = 1
+	if trips != nil {
+		trips.watch(cfg)
+	}
+	if err := authd.PoolConfig(cfg); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func (m *metered) register(c authd.Client) {
+	m.t.Helper()
+	_, secret, err := m.srv.CreateClient(m.t.Context(), c)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.secrets[c.ID] = secret
+}
+
+// logWrites makes every table of the schema log the rows that are written to it: the
+// server's own statistics come late and count for all databases.
+func (m *metered) logWrites() {
+	m.t.Helper()
+	_, err := m.pool.Exec(m.t.Context(), `
+create table writes (op text not null, xact text not null default pg_current_xact_id()::text);
+create function log_write() returns trigger language plpgsql as $$
+begin
+  insert into public.writes (op) values (tg_op);
+  return null;
+end $$;
+do $$
+declare t regclass;
+begin
+  for t in select oid from pg_class where relnamespace = 'authd'::regnamespace and relkind = 'r' loop
+    execute format('create trigger log_write after insert or update or delete on %s for each row execute function public.log_write()', t);
+  end loop;
+end $$`)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// spent is the total since the server was made.
+func (m *metered) spent() cost {
+	m.t.Helper()
+	c := cost{Signatures: m.srv.Stats().Signatures, RoundTrips: m.trips.n.Load()}
+	err := m.pool.QueryRow(m.t.Context(), `
+select count(distinct xact), count(*) filter (where op = 'INSERT'), count(*) filter (where op = 'UPDATE'),
+  count(*) filter (where op = 'DELETE')
+from writes`).Scan(&c.Commits, &c.Inserted, &c.Updated, &c.Deleted)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return c
+}
+
+// serve returns the body of a success.
+func (m *metered) serve(r *http.Request) []byte {
+	m.t.Helper()
+	w := httptest.NewRecorder()
+	m.srv.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		m.t.Fatalf("%s: %d %s", r.URL.Path, w.Code, w.Body)
+	}
+	return w.Body.Bytes()
+}
+
+// form is a call of a client with its secret; fields alternate names and values.
+func (m *metered) form(client, path string, fields ...string) *http.Request {
+	body := make(url.Values)
+	for i := 0; i < len(fields); i += 2 {
+		body.Set(fields[i], fields[i+1])
+	}
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path, strings.NewReader(body.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(client, m.secrets[client])
+	return r
+}
+
+func (m *metered) clientCredentials() *http.Request {
+	return m.form("shop", "/oauth2/token", "grant_type", "client_credentials")
+}
+
+func (m *metered) refresh(token string) *http.Request {
+	return m.form("shop", "/oauth2/token", "grant_type", "refresh_token", "refresh_token", token)
+}
+
+func (m *metered) login() *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/account/login",
+		strings.NewReader(`{"username":"`+budgetUser+`","password":"`+budgetPassword+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.SetBasicAuth("shop", m.secrets["shop"])
+	return r
+}
+
+// issued is what the tests need of a token response.
+type issued struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+func (m *metered) tokens(r *http.Request) issued {
+	m.t.Helper()
+	var out issued
+	if err := json.Unmarshal(m.serve(r), &out); err != nil {
+		m.t.Fatal(err)
+	}
+	return out
+}
+
+func (m *metered) signIn() issued {
+	m.t.Helper()
+	return m.tokens(m.login())
+}
