@@ -163,6 +163,13 @@ func (a *Admin) CreateUser(ctx context.Context, u NewUser) (User, error) {
 	return User(made), public(err)
 }
 
+// ImportUser is [Admin.CreateUser] with a password hash of another system instead of a
+// password: argon2id as a PHC string, or bcrypt. It is replaced at the next sign-in.
+func (a *Admin) ImportUser(ctx context.Context, u NewUser, hash string) (User, error) {
+	made, err := a.users.ImportUser(ctx, authn.NewUser(u), hash)
+	return User(made), public(err)
+}
+
 // User finds a user by name and returns [ErrNotFound] for none.
 func (a *Admin) User(ctx context.Context, username string) (User, error) {
 	u, err := a.users.User(ctx, username)

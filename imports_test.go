@@ -28,46 +28,47 @@ var rooms = map[string]room{
 			"api", "sql", "internal/web", "internal/grants", "internal/clients", "internal/authn",
 			"internal/tokens", "internal/keys", "internal/db", "internal/migrate",
 		},
-		theirs: []string{jose, pgx, chi, xcrypto, xsync, uuid},
+		theirs: []string{jose, pgxv5, chi, xcrypto, xsync},
 	},
 	"cmd/authd": {
 		ours:   []string{"", "rs", "sql", "internal/pglocal"},
-		theirs: []string{kong, yaml, prometheus, otel, pgx, uuid, xsync, xsys, xterm},
+		theirs: []string{kong, yaml, prometheus, otel, pgxv5, xsync, xsys, xterm},
 	},
 	"internal/oauth": {},
 	"internal/web": {
 		ours:   []string{"api", "internal/grants", "internal/clients", "internal/authn", "internal/tokens", "internal/keys"},
-		theirs: []string{chi, cors, uuid, xsync},
+		theirs: []string{chi, cors, xsync},
 	},
 	"internal/grants": {
 		ours:   []string{"internal/clients", "internal/authn", "internal/tokens", "internal/keys", "internal/db"},
-		theirs: []string{uuid, xsync},
+		theirs: []string{xsync},
 		never:  []string{"net/http"},
 	},
 	"internal/clients": {
 		ours:   []string{"internal/tokens", "internal/keys", "internal/db"},
-		theirs: []string{uuid, xsync},
+		theirs: []string{xsync},
 		never:  []string{"net/http"},
 	},
 	"internal/authn": {
 		ours:   []string{"internal/tokens", "internal/keys", "internal/db"},
-		theirs: []string{argon2id, xcrypto, xsync, xtext, zxcvbn, uuid},
+		theirs: []string{argon2id, xcrypto, xsync, xtext},
 		never:  []string{"net/http"},
 	},
 	"internal/tokens": {
 		ours:   []string{"internal/keys", "internal/db"},
-		theirs: []string{jose, uuid, xsync},
+		theirs: []string{jose, xsync},
 		never:  []string{"net/http"},
 	},
 	"internal/keys": {
 		ours:   []string{"internal/db"},
-		theirs: []string{jose, uuid, xsync},
+		theirs: []string{jose, xsync},
 		never:  []string{"net/http"},
 	},
-	"internal/db":               {theirs: []string{pgx, uuid}, never: []string{"net/http", "database/sql"}},
-	"internal/migrate":          {ours: []string{"sql"}, theirs: []string{goose, pgx}},
-	"internal/pglocal":          {theirs: []string{pgx, xsys, xsync}},
-	"internal/dbtest":           {ours: []string{"sql", "internal/db", "internal/migrate", "internal/pglocal"}, theirs: []string{pgx, goleak}},
+	"internal/db":               {theirs: []string{pgxv5}, never: []string{"net/http", "database/sql"}},
+	"internal/migrate":          {ours: []string{"sql"}, theirs: []string{goose, pgxv5}},
+	"internal/pglocal":          {theirs: []string{pgxv5, xsys, xsync}},
+	"internal/dbtest":           {ours: []string{"sql", "internal/db", "internal/migrate", "internal/pglocal"}, theirs: []string{pgxv5, goleak}},
+	"internal/keys/keystest":    {ours: []string{"internal/keys", "internal/db", "internal/dbtest"}, theirs: []string{pgxv5}},
 	"internal/dbtest/dbtestrun": {ours: []string{"internal/pglocal"}},
 	"api":                       {},
 	"sql":                       {},
@@ -86,16 +87,14 @@ const (
 	jose       = "github.com/go-jose/go-jose/v4"
 	kong       = "github.com/alecthomas/kong"
 	otel       = "go.opentelemetry.io"
-	pgx        = "github.com/jackc/pgx/v5"
+	pgxv5      = "github.com/jackc/pgx/v5"
 	prometheus = "github.com/prometheus/client_golang"
-	uuid       = "github.com/google/uuid"
 	xcrypto    = "golang.org/x/crypto"
 	xsync      = "golang.org/x/sync"
 	xsys       = "golang.org/x/sys"
 	xterm      = "golang.org/x/term"
 	xtext      = "golang.org/x/text"
 	yaml       = "github.com/goccy/go-yaml"
-	zxcvbn     = "github.com/ccojocar/zxcvbn-go"
 )
 
 // listed is what `go list -json` says of a package.
@@ -126,13 +125,13 @@ func TestImportRulesCatch(t *testing.T) {
 		want []string
 	}{
 		{"web reaches for SQL", listed{ImportPath: module + "/internal/web", Imports: []string{module + "/internal/db"}}, []string{"internal/web must not import internal/db"}},
-		{"web reaches for pgx", listed{ImportPath: module + "/internal/web", Imports: []string{pgx + "/pgconn"}}, []string{"internal/web must not import " + pgx + "/pgconn"}},
+		{"web reaches for pgx", listed{ImportPath: module + "/internal/web", Imports: []string{pgxv5 + "/pgconn"}}, []string{"internal/web must not import " + pgxv5 + "/pgconn"}},
 		{"tokens speak HTTP", listed{ImportPath: module + "/internal/tokens", Imports: []string{"net/http"}}, []string{"internal/tokens must not import net/http"}},
 		{"tokens speak HTTP by a subpackage", listed{ImportPath: module + "/internal/tokens", Imports: []string{"net/http/httptest"}}, []string{"internal/tokens must not import net/http/httptest"}},
 		{"clients and authn are strangers", listed{ImportPath: module + "/internal/clients", Imports: []string{module + "/internal/authn"}}, []string{"internal/clients must not import internal/authn"}},
 		{"the server imports the SDK", listed{ImportPath: module, Imports: []string{module + "/rs"}}, []string{"authd must not import rs"}},
 		{"the SDK imports the server", listed{ImportPath: module + "/rs", Imports: []string{module}}, []string{"rs must not import authd"}},
-		{"the SDK needs more than go-jose, through others", listed{ImportPath: module + "/rs", Deps: []string{"fmt", jose + "/jwt", uuid}}, []string{"rs must not need " + uuid}},
+		{"the SDK needs more than go-jose, through others", listed{ImportPath: module + "/rs", Deps: []string{"fmt", jose + "/jwt"}}, []string{"rs must not need " + uuid}},
 		{"the command goes past the API", listed{ImportPath: module + "/cmd/authd", Imports: []string{module + "/internal/db"}}, []string{"cmd/authd must not import internal/db"}},
 		{"the words need a library", listed{ImportPath: module + "/internal/oauth", Imports: []string{jose}}, []string{"internal/oauth must not import " + jose}},
 		{"a package that nobody planned", listed{ImportPath: module + "/internal/util"}, []string{"internal/util has no room in imports_test.go"}},
