@@ -110,12 +110,16 @@ func (c config) set(pair *ast.MappingValueNode, flags map[string]*kong.Flag) err
 	if !ok {
 		return errorAt(pair.Key.GetToken(), "unknown key %q", name)
 	}
-	value, err := valueOf(pair.Value)
-	if err != nil || value == nil {
-		return err
+	at := pair.Key.GetToken()
+	if _, ok := pair.Value.(ast.ScalarNode); ok {
+		at = pair.Value.GetToken()
 	}
-	if err := try(flag, value); err != nil {
-		return errorAt(pair.Value.GetToken(), "%s: %s", name, err)
+	value, err := valueOf(pair.Value)
+	if err == nil && value != nil {
+		err = try(flag, value)
+	}
+	if err != nil {
+		return errorAt(at, "%s: %s", name, err)
 	}
 	c[name] = value
 	return nil
@@ -130,7 +134,7 @@ func valueOf(n ast.Node) (any, error) {
 		values := make([]any, 0, len(n.Values))
 		for _, item := range n.Values {
 			if _, ok := item.(ast.ScalarNode); !ok {
-				return nil, errorAt(item.GetToken(), "expected a plain value")
+				return nil, errors.New("expected plain values in the list")
 			}
 			values = append(values, text(item))
 		}
@@ -138,7 +142,7 @@ func valueOf(n ast.Node) (any, error) {
 	case ast.ScalarNode:
 		return text(n), nil
 	}
-	return nil, errorAt(n.GetToken(), "expected a value or a list of values")
+	return nil, errors.New("expected a value or a list of values")
 }
 
 // text is the source's: 0755 and 1e3 stay what they are.

@@ -18,6 +18,9 @@ import (
 // connectTimeout bounds each attempt to connect, where the URL does not.
 const connectTimeout = 5 * time.Second
 
+// poolSize is enough to keep a PostgreSQL of a few processors busy. pgx would take 4.
+const poolSize = 16
+
 // database is the pool, and the private PostgreSQL under it if there is one.
 type database struct {
 	pool  *pgxpool.Pool
@@ -94,6 +97,9 @@ func newPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		cfg.MaxConns = poolSize
 	}
 	if _, ok := cfg.ConnConfig.RuntimeParams["application_name"]; !ok {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "authd"

@@ -82,6 +82,9 @@ func fault(doing string, err error) error {
 		return ErrNotFound
 	}
 	pg, isPg := errors.AsType[*pgconn.PgError](err)
+	if isPg && pg.Code == invalidText { // an identifier that is no UUID is nobody's
+		return ErrNotFound
+	}
 	if isPg && pg.Code == uniqueViolation {
 		return fmt.Errorf("%s: %w (%s)", doing, ErrExists, pg.ConstraintName)
 	}
@@ -93,6 +96,7 @@ func fault(doing string, err error) error {
 
 const (
 	uniqueViolation  = "23505"
+	invalidText      = "22P02"
 	notNullViolation = "23502"
 	lockNotAvailable = "55P03"
 	// Certainly rolled back; the rest of class 40 is not (40003).

@@ -23,7 +23,10 @@ var (
 // server if one was started, and exits. Every package that calls [New] needs
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main without the exit, for a TestMain that does more.
+func Run(m interface{ Run() int }) int {
 	inMain = true
 	code := m.Run()
 	privateMu.Lock()
@@ -35,7 +38,7 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "goroutines left after the tests:", err)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 func startPrivate() (string, error) {
