@@ -74,15 +74,23 @@ var (
 // AdminURL connects to the test server with a role that may create databases, no superuser maybe.
 func AdminURL(t testing.TB) string {
 	t.Helper()
+	url, err := admin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+func admin() (string, error) {
 	adminOnce.Do(func() {
 		if adminURL = os.Getenv("AUTHD_TEST_DATABASE_URL"); adminURL == "" {
 			adminURL, adminErr = startPrivate()
 		}
 	})
 	if adminErr != nil {
-		t.Fatalf("no PostgreSQL for the tests: %v", adminErr)
+		return "", fmt.Errorf("no PostgreSQL for the tests: %w", adminErr)
 	}
-	return adminURL
+	return adminURL, nil
 }
 
 // Prepared is [New] from a template of its own, which prepare fills once after the
@@ -95,12 +103,26 @@ func Prepared(t testing.TB, name string, prepare func(context.Context, *pgxpool.
 // PreparedURL is Prepared for programs under test that connect by themselves.
 func PreparedURL(t testing.TB, name string, prepare func(context.Context, *pgxpool.Pool) error) string {
 	t.Helper()
-	return create(t, template(t, "_"+name, func(ctx context.Context, pool *pgxpool.Pool) error {
+	return create(t, template(t, "_"+name, migrated(prepare)))
+}
+
+// PreparedExample is [PreparedURL] for an Example function, which has no testing.TB: who
+// calls it drops the database.
+func PreparedExample(name string, prepare func(context.Context, *pgxpool.Pool) error) (url string, drop func() error, err error) {
+	from, err := templateOf("_"+name, migrated(prepare))
+	if err != nil {
+		return "", nil, err
+	}
+	return clone(from)
+}
+
+func migrated(prepare func(context.Context, *pgxpool.Pool) error) func(context.Context, *pgxpool.Pool) error {
+	return func(ctx context.Context, pool *pgxpool.Pool) error {
 		if err := migrateUp(ctx, pool); err != nil {
 			return err
 		}
 		return prepare(ctx, pool)
-	}))
+	}
 }
 
 func migrateUp(ctx context.Context, pool *pgxpool.Pool) error {
@@ -113,25 +135,36 @@ var (
 	templates   = make(map[string]bool)
 )
 
-// template makes one template per suffix and state of the migrations.
 func template(t testing.TB, suffix string, fill func(context.Context, *pgxpool.Pool) error) string {
 	t.Helper()
-	url := AdminURL(t)
-	name, err := nameOfTemplate()
+	name, err := templateOf(suffix, fill)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return name
+}
+
+// templateOf makes one template per suffix and state of the migrations.
+func templateOf(suffix string, fill func(context.Context, *pgxpool.Pool) error) (string, error) {
+	url, err := admin()
+	if err != nil {
+		return "", err
+	}
+	name, err := nameOfTemplate()
+	if err != nil {
+		return "", err
 	}
 	name += suffix
 	templatesMu.Lock()
 	defer templatesMu.Unlock()
 	if templates[name] {
-		return name
+		return name, nil
 	}
 	if err := makeTemplate(context.Background(), url, name, fill); err != nil {
-		t.Fatalf("make template database: %v", err)
+		return "", fmt.Errorf("make template database: %w", err)
 	}
 	templates[name] = true
-	return name
+	return name, nil
 }
 
 // makeTemplate leaves one that is there: the test binaries of all packages share it. The
@@ -191,20 +224,39 @@ func fillTemplate(ctx context.Context, url, name string, fill func(context.Conte
 
 func create(t testing.TB, template string) string {
 	t.Helper()
-	admin := AdminURL(t)
-	name := "authd_test_" + randomHex()
-	// wal_log, the default since PostgreSQL 15, takes four times as long; 14 knows no strategy.
-	err := exec(admin, fmt.Sprintf(`create database %s template %s strategy file_copy`, name, template))
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42601" {
-		err = exec(admin, fmt.Sprintf(`create database %s template %s`, name, template))
-	}
+	url, drop, err := clone(template)
 	if err != nil {
-		t.Fatalf("create test database: %v", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := exec(admin, `drop database if exists `+name+` with (force)`); err != nil {
-			t.Errorf("drop test database: %v", err)
+		if err := drop(); err != nil {
+			t.Error(err)
 		}
 	})
-	return withDatabase(t, admin, name)
+	return url
+}
+
+// clone makes a database that is a copy of template.
+func clone(template string) (url string, drop func() error, err error) {
+	server, err := admin()
+	if err != nil {
+		return "", nil, err
+	}
+	name := "authd_test_" + randomHex()
+	// wal_log, the default since PostgreSQL 15, takes four times as long; 14 knows no strategy.
+	err = exec(server, fmt.Sprintf(`create database %s template %s strategy file_copy`, name, template))
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42601" {
+		err = exec(server, fmt.Sprintf(`create database %s template %s`, name, template))
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("create test database: %w", err)
+	}
+	drop = func() error {
+		if err := exec(server, `drop database if exists `+name+` with (force)`); err != nil {
+			return fmt.Errorf("drop test database: %w", err)
+		}
+		return nil
+	}
+	url, err = withDatabase(server, name)
+	return url, drop, err
 }

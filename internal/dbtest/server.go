@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"strings"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -30,15 +30,14 @@ func exec(url, statement string) error {
 }
 
 // withDatabase replaces the database in a URL or in a DSN of key=value pairs.
-func withDatabase(t testing.TB, dsn, name string) string {
-	t.Helper()
+func withDatabase(dsn, name string) (string, error) {
 	if !strings.Contains(dsn, "://") {
-		return dsn + " dbname=" + name
+		return dsn + " dbname=" + name, nil
 	}
 	u, err := url.Parse(dsn)
 	if err != nil {
-		t.Fatalf("AUTHD_TEST_DATABASE_URL is no URL") // the parse error would print the password
+		return "", errors.New("AUTHD_TEST_DATABASE_URL is no URL") // the parse error would print the password
 	}
 	u.Path = "/" + name
-	return u.String()
+	return u.String(), nil
 }
