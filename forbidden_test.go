@@ -194,7 +194,7 @@ func (s *search) visitSelector(selector *ast.SelectorExpr) {
 	}
 	_, http := s.imported["http"]
 	_, pkg := s.imported[x]
-	if http && !pkg && !s.isTest() && path.Dir(s.name) != "rs" && slices.Contains(forbiddenOfRequests, selector.Sel.Name) {
+	if http && !pkg && !s.isTest() && s.name != "rs/bearer.go" && slices.Contains(forbiddenOfRequests, selector.Sel.Name) {
 		s.complain(selector, used, "it reads the query too, or hides errors and repetitions: parseForm")
 	}
 }
