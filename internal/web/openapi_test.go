@@ -73,19 +73,37 @@ func (s spec) check(t *testing.T, name string, r *http.Request, w *httptest.Resp
 		s.checkOther(t, name, w)
 		return
 	}
-	options := &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true}
+	input := s.input(r, item)
 	err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{
-			Request: r,
-			Route: &routers.Route{
-				Spec: s.doc, Path: r.URL.Path, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method),
-			},
-			Options: options,
-		},
-		Status: w.Code, Header: w.Header(), Body: io.NopCloser(bytes.NewReader(w.Body.Bytes())), Options: options,
+		RequestValidationInput: input, Options: input.Options,
+		Status: w.Code, Header: w.Header(), Body: io.NopCloser(bytes.NewReader(w.Body.Bytes())),
 	})
 	if err != nil {
 		t.Errorf("%s: the answer is not as described: %v", name, err)
+	}
+}
+
+// checkRequest: what is accepted is described, too.
+func (s spec) checkRequest(t *testing.T, name string, r *http.Request) {
+	t.Helper()
+	item := s.doc.Paths.Value(r.URL.Path)
+	if item == nil || item.GetOperation(r.Method) == nil {
+		return
+	}
+	if err := openapi3filter.ValidateRequest(context.Background(), s.input(r, item)); err != nil {
+		t.Errorf("%s: the request is not as described: %v", name, err)
+	}
+}
+
+func (s spec) input(r *http.Request, item *openapi3.PathItem) *openapi3filter.RequestValidationInput {
+	return &openapi3filter.RequestValidationInput{
+		Request: r,
+		Route: &routers.Route{
+			Spec: s.doc, Path: r.URL.Path, PathItem: item, Method: r.Method, Operation: item.GetOperation(r.Method),
+		},
+		Options: &openapi3filter.Options{
+			IncludeResponseStatus: true, MultiError: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+		},
 	}
 }
 

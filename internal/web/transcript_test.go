@@ -72,6 +72,9 @@ func play(t *testing.T, archive *txtar.Archive) *txtar.Archive {
 
 		checkEveryAnswer(t, f.Name, w)
 		spec.check(t, f.Name, r, w)
+		if w.Code < 300 {
+			spec.checkRequest(t, f.Name, parseRequest(t, f))
+		}
 		out.Files = append(out.Files, f, txtar.File{Name: "->", Data: dump(w)})
 	}
 	return out

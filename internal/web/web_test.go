@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -342,7 +343,13 @@ func TestBodyThatCannotBeRead(t *testing.T) {
 func TestTooManyAtWork(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	s := newServer(t, config(services{entered: func() { entered <- struct{}{}; <-leave }}))
+	var blocked atomic.Bool
+	s := newServer(t, config(services{entered: func() {
+		if blocked.CompareAndSwap(false, true) { // the first only
+			close(entered)
+			<-leave
+		}
+	}}))
 	s.slots = make(chan struct{}, 1)
 	first := make(chan int)
 	go func() { first <- postForm(s.Handler(), "/oauth2/revoke", "token=t&client_id=app").Code }()
@@ -363,6 +370,54 @@ func TestTooManyAtWork(t *testing.T) {
 	}
 	if len(s.slots) != 0 {
 		t.Error("the slot did not come back")
+	}
+}
+
+// H-26: what no browser would send as an origin of a page is not looked up, and nobody is
+// ever let in with credentials.
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, origin string
+		wantAsked    bool
+	}{
+		{"null", "null", false},
+		{"any", "*", false},
+		{"with a path", "https://app.example.com/", false},
+		{"with user information", "https://a@app.example.com", false},
+		{"http", "http://app.example.com", false},
+		{"another scheme", "ftp://app.example.com", false},
+		{"line end", "https://app.example.com\r\nX: y", false},
+		{"very long", "https://" + strings.Repeat("a", 300) + ".example", false},
+		{"unknown", "https://evil.example", true},
+		{"allowed", "https://app.example.com", true},
+		{"a page on this machine", "http://localhost:5173", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			asked := false
+			cfg := config(services{})
+			cfg.OriginAllowed = func(_ context.Context, origin string) (bool, error) {
+				asked = true
+				return origin == "https://app.example.com", nil
+			}
+			w := post(newServer(t, cfg).Handler(), "/oauth2/token", formType, "grant_type=client_credentials", "Origin", tt.origin)
+
+			if asked != tt.wantAsked {
+				t.Errorf("looked up: %t, want %t", asked, tt.wantAsked)
+			}
+			want := ""
+			if tt.name == "allowed" {
+				want = tt.origin
+			}
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("Access-Control-Allow-Origin is %q, want %q", got, want)
+			}
+			if got := w.Header().Get("Access-Control-Allow-Credentials"); got != "" {
+				t.Errorf("Access-Control-Allow-Credentials is %q", got)
+			}
+		})
 	}
 }
 
