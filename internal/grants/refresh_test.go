@@ -410,16 +410,24 @@ func TestRevokeRacesRefresh(t *testing.T) {
 	}
 }
 
-// S-02: a transaction that the database rolled back in favour of another is tried again.
-func TestRollbackIsTriedAgain(t *testing.T) {
+// S-02: what is certainly rolled back is tried again, what may be committed is not told
+// as either.
+func TestRollbacks(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string
-		times int
-		ok    bool
+		name     string
+		code     string
+		atCommit bool
+		times    int
+		ok       bool
 	}{
-		{"40001 twice: the third attempt succeeds", 2, true},
-		{"40001 without end: 503, and the token is not consumed", 1000, false},
+		{"40001 twice: the third attempt succeeds", "40001", false, 2, true},
+		{"40P01 twice", "40P01", false, 2, true},
+		{"40001 at COMMIT", "40001", true, 2, true},
+		{"40001 without end: 503, and the token is not consumed", "40001", false, 1000, false},
+		{"40003 at COMMIT, completion unknown: 503 at once", "40003", true, 1, false},
+		{"57P01 at COMMIT, the server shuts down: 503 at once", "57P01", true, 1, false},
+		{"53100, disk full: 503", "53100", false, 1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -429,9 +437,13 @@ func TestRollbackIsTriedAgain(t *testing.T) {
 			f.exec(`create sequence public.attempts`) // sequences are not rolled back
 			f.exec(`create function public.fail() returns trigger language plpgsql as $$ begin
 				if nextval('public.attempts') <= ` + itoa(tt.times) + ` then
-					raise exception 'played' using errcode = 'serialization_failure'; end if;
+					raise exception 'played' using errcode = '` + tt.code + `'; end if;
 				return new; end $$`)
-			f.exec(`create trigger fail before update on authd.token_families for each row execute function public.fail()`)
+			when := `trigger fail before update on authd.token_families`
+			if tt.atCommit {
+				when = `constraint trigger fail after update on authd.token_families deferrable initially deferred`
+			}
+			f.exec(`create ` + when + ` for each row execute function public.fail()`)
 
 			_, err := f.refresh(token)
 
@@ -442,10 +454,30 @@ func TestRollbackIsTriedAgain(t *testing.T) {
 				t.Errorf("got %v, want ErrUnavailable", err)
 			}
 			f.exec(`drop trigger fail on authd.token_families`)
-			want := 1.0
-			if got := claims(t, f.mustRefresh(token).RefreshToken)["gen"]; got != want {
-				t.Errorf("generation %v, want %v: one effect", got, want)
+			if got := claims(t, f.mustRefresh(token).RefreshToken)["gen"]; got != 1.0 {
+				t.Errorf("generation %v, want 1: one effect", got)
 			}
 		})
 	}
+}
+
+// panicking is a caller whose check does what it should not.
+type panicking struct{ clients.Credentials }
+
+func (panicking) Check(*oauth.Client) error { panic("played") }
+
+// M-18: a panic in the middle of a rotation gives the lock and the connection back.
+func TestPanicInRotation(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	token := f.login("ada").RefreshToken
+	for range 12 { // more than the pool has connections
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = f.refreshAt(panicking{clients.Public("app")}, token, nil)
+			t.Error("there was no panic")
+		}()
+	}
+
+	f.mustRefresh(token)
 }
