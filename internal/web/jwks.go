@@ -14,7 +14,9 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	document{set.Body, set.ETag, "application/jwk-set+json", set.MaxAge}.serve(w, r) // RFC 7517 §8.5.2
+	// RFC 7517 §8.5.2 has a type of its own, which the verifiers in use never ask for and some
+	// proxies do not know.
+	document{set.Body, set.ETag, "application/json", set.MaxAge}.serve(w, r)
 	return nil
 }
 
