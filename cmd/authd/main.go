@@ -30,6 +30,7 @@ type commands struct {
 	Families familiesCmd `cmd:"" help:"List and revoke token families: what descends from one sign-in."`
 	Token    tokenCmd    `cmd:"" help:"Look into tokens."`
 	Doctor   doctorCmd   `cmd:"" help:"Check clock, database, schema, keys and issuer."`
+	Demo     demoCmd     `cmd:"" help:"Show the whole life of a token, on a server of its own, in a few seconds."`
 	Version  versionCmd  `cmd:"" help:"Print the version of this build."`
 }
 

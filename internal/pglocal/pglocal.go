@@ -37,7 +37,8 @@ type Config struct {
 	// UnsafeNoSync turns fsync, full_page_writes and synchronous_commit off. A
 	// crash of the machine then loses committed data or the whole cluster. The
 	// server also ends when this process does, however that ends, so that tests
-	// leave none behind. It MUST NOT be set outside tests.
+	// leave none behind. It MUST NOT be set outside tests and `authd demo`, which
+	// throw their data away.
 	UnsafeNoSync bool
 
 	binDirs func() []string // where binaries are looked for; nil means the usual places
