@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -81,7 +82,7 @@ func (p *process) run(ctx context.Context, public, ops net.Listener) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		p.drain(context.WithoutCancel(ctx))
+		err = p.drain(context.WithoutCancel(ctx))
 	case err = <-failed:
 		p.close()
 	}
@@ -89,7 +90,8 @@ func (p *process) run(ctx context.Context, public, ops net.Listener) error {
 	return err
 }
 
-func (p *process) drain(ctx context.Context) {
+// drain returns an error if requests were cut off.
+func (p *process) drain(ctx context.Context) error {
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(again)
@@ -102,17 +104,21 @@ func (p *process) drain(ctx context.Context) {
 	go func() { done <- p.shutdown(ctx) }()
 	select {
 	case err := <-done:
-		if err != nil {
-			p.log.WarnContext(ctx, "requests were cut off", "err", err)
-			p.close()
+		if err == nil {
+			return nil
 		}
+		p.close()
+		return fmt.Errorf("requests were cut off after %s: %w", drainTime, err)
 	case <-again:
 		p.hurry.Store(true)
 		cancel()
 		p.close()
 		<-done
+		return errHurried
 	}
 }
+
+var errHurried = errors.New("requests were cut off by a second signal")
 
 // shutdown ends the operations listener last: it tells that the server is not ready.
 func (p *process) shutdown(ctx context.Context) error {

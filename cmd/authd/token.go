@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-authd/authd"
 	"github.com/go-authd/authd/internal/oauth"
@@ -258,7 +259,23 @@ func indented(v map[string]any) string {
 	e.SetEscapeHTML(false)
 	e.SetIndent("        ", "  ")
 	_ = e.Encode(v) // it was JSON before
-	return strings.TrimSpace(b.String())
+	return printable(strings.TrimSpace(b.String()))
+}
+
+// printable escapes what JSON leaves as it is and a terminal may obey: C1 controls, direction marks.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case unicode.IsPrint(r) || r == '\n':
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // inWords is a NumericDate (RFC 7519 §2) as a time and its distance from now.
