@@ -26,7 +26,8 @@ type Server struct {
 
 // New checks cfg, the database's schema and the key-encryption keys, makes the signing
 // keys of a database that has none, starts upkeep (reading of the key rings, removal of
-// dead rows) and returns a Server. It returns an error that wraps [ErrSchemaVersion] if
+// dead rows) and returns a Server. It refuses a standby, and warns of settings under
+// which a crash loses what was committed ([Diagnose] tells them all). It returns an error that wraps [ErrSchemaVersion] if
 // [Migrate] has to run first; New itself never changes the schema.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
@@ -37,6 +38,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Admin: newAdmin(&cfg)}
+	if err := cfg.checkSettings(ctx, s.db); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.rings, err = newRings(ctx, &cfg, s.db, s.emit); err != nil {
 		return nil, err

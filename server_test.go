@@ -350,6 +350,45 @@ func TestNewOnAnEmptyDatabase(t *testing.T) {
 	}
 }
 
+// S-07: a database that only reads is refused, one that forgets is warned of.
+func TestNewOnUnfitDatabases(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, setting string
+		says          string // "": New succeeds
+		warns         bool
+	}{
+		{"read only", "default_transaction_read_only = on", "read only", false},
+		{"commits that are not waited for", "synchronous_commit = off", "", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pool := keystest.Pool(t)
+			_, err := pool.Exec(t.Context(), `do $$ begin execute format('alter database %I set `+tt.setting+`', current_database()); end $$`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool.Reset()
+			var log lockedBuffer
+			srv, err := authd.New(t.Context(), authd.Config{
+				Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.Secret{kek(t)},
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err == nil {
+				_ = srv.Close()
+			}
+
+			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("got %v, want an error that says %q", err, tt.says)
+			}
+			if got := strings.Contains(log.String(), "synchronous_commit"); got != tt.warns {
+				t.Errorf("warned: %v, want %v: %s", got, tt.warns, log.String())
+			}
+		})
+	}
+}
+
 // H-19, K-12: what the request says of its host changes nothing.
 func TestHostHeaders(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,21 @@ func (c *Config) checkDatabase(ctx context.Context) error {
 	return nil
 }
 
+// checkSettings refuses a database that cannot write and warns of one that forgets.
+func (c *Config) checkSettings(ctx context.Context, d *db.DB) error {
+	s, err := d.Settings(ctx)
+	if err != nil {
+		return fmt.Errorf("authd: %w", err)
+	}
+	if f := checkServer(s); f.Outcome == FindingFailed {
+		return fmt.Errorf("authd: Config.DB: %s: %s", f.Detail, f.Remedy)
+	}
+	if f := checkCommit(s); f.Outcome == FindingFailed {
+		c.Logger.WarnContext(ctx, "database settings break the commit rule", "detail", f.Detail, "remedy", f.Remedy)
+	}
+	return nil
+}
+
 func newAdmin(c *Config) *Admin {
 	d := db.New(c.DB)
 	return &Admin{
