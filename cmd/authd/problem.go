@@ -49,7 +49,7 @@ var sentinels = []struct {
 	{authd.ErrExists, exitRefused, "exists", ""},
 	{authd.ErrTwoSecrets, exitRefused, "two_secrets", "authd clients remove-secret ID SECRET-ID"},
 	{authd.ErrLastSecret, exitRefused, "last_secret", "authd clients add-secret ID"},
-	{authd.ErrKEK, exitRefused, "kek", "give the key-encryption key that this database was started with: --kek-file or AUTHD_KEK"},
+	{authd.ErrKEK, exitRefused, "kek", "give the key-encryption key that this database was started with, by --kek-file or AUTHD_KEK; a private database has its own in --data-dir, file kek"},
 	{authd.ErrUnavailable, exitFailed, "unavailable", "is the database up, and --database-url right? authd doctor"},
 	{context.Canceled, exitFailed, "interrupted", ""},
 }
