@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
@@ -48,21 +50,30 @@ func Diagnose(ctx context.Context, cfg Config) []Finding {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
 	defer cancel()
-	d := db.New(cfg.DB)
-	sent := cfg.Now()
-	s, err := d.Settings(ctx)
-	if err != nil {
-		return []Finding{{"database", FindingFailed, err.Error(), "is it up, and is its address right?"}}
+	found := CheckDatabase(ctx, cfg.DB, cfg.Now)
+	if len(found) == 1 { // no connection
+		return found
 	}
-	middle := sent.Add(cfg.Now().Sub(sent) / 2) // about when the database looked at its clock
-	found := []Finding{checkServer(s), checkCommit(s), checkClock(s, middle)}
-	schema := diagnoseSchema(ctx, &cfg)
+	d, schema := db.New(cfg.DB), diagnoseSchema(ctx, &cfg)
 	found = append(found, schema)
 	if schema.Outcome == FindingFailed {
 		return append(found, Finding{"keys", FindingSkipped, "without a schema there are none", ""}, checkReachable(ctx, &cfg, ""))
 	}
 	rings, kid := diagnoseKeys(ctx, &cfg, d)
 	return append(found, rings, checkReachable(ctx, &cfg, kid))
+}
+
+// CheckDatabase is the part of [Diagnose] that concerns PostgreSQL itself: whether it can
+// write, whether its commits are durable, and its clock compared with now. Without a
+// connection that is the one finding.
+func CheckDatabase(ctx context.Context, pool *pgxpool.Pool, now func() time.Time) []Finding {
+	sent := now()
+	s, err := db.New(pool).Settings(ctx)
+	if err != nil {
+		return []Finding{{"database", FindingFailed, err.Error(), "is it up, and is its address right?"}}
+	}
+	middle := sent.Add(now().Sub(sent) / 2) // about when the database looked at its clock
+	return []Finding{checkServer(s), checkCommit(s), checkClock(s, middle)}
 }
 
 func checkServer(s db.Settings) Finding {

@@ -194,7 +194,7 @@ func (c *clientsCreateCmd) Run(a *app) error {
 type clientsListCmd struct{ databaseFlags }
 
 // Help teaches.
-func (clientsListCmd) Help() string { return "    authd clients list --json" }
+func (clientsListCmd) Help() string { return "For example:\n\n    authd clients list --json" }
 
 // Run lists.
 func (c *clientsListCmd) Run(a *app) error {
@@ -228,7 +228,7 @@ type clientsShowCmd struct {
 }
 
 // Help teaches.
-func (clientsShowCmd) Help() string { return "    authd clients show orders" }
+func (clientsShowCmd) Help() string { return "For example:\n\n    authd clients show orders" }
 
 // Run shows.
 func (c *clientsShowCmd) Run(a *app) error { return c.after(a, c.ID, nil) }
@@ -277,7 +277,7 @@ type clientsDeleteCmd struct {
 }
 
 // Help teaches.
-func (clientsDeleteCmd) Help() string { return "    authd clients delete orders" }
+func (clientsDeleteCmd) Help() string { return "For example:\n\n    authd clients delete orders" }
 
 // Run deletes.
 func (c *clientsDeleteCmd) Run(a *app) error {
@@ -297,7 +297,7 @@ type clientsDisableCmd struct {
 }
 
 // Help teaches.
-func (clientsDisableCmd) Help() string { return "    authd clients disable orders" }
+func (clientsDisableCmd) Help() string { return "For example:\n\n    authd clients disable orders" }
 
 // Run disables.
 func (c *clientsDisableCmd) Run(a *app) error {

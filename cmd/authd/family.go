@@ -54,7 +54,9 @@ type familiesListCmd struct {
 }
 
 // Help teaches.
-func (familiesListCmd) Help() string { return "    authd families list --client app --dead" }
+func (familiesListCmd) Help() string {
+	return "For example:\n\n    authd families list --client app --dead"
+}
 
 // Run lists.
 func (c *familiesListCmd) Run(a *app) error {
@@ -75,7 +77,9 @@ type familiesRevokeCmd struct {
 }
 
 // Help teaches.
-func (familiesRevokeCmd) Help() string { return "    authd families revoke 0190e0c4-…" }
+func (familiesRevokeCmd) Help() string {
+	return "For example:\n\n    authd families revoke 0190e0c4-…"
+}
 
 // Run revokes.
 func (c *familiesRevokeCmd) Run(a *app) error {

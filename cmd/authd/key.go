@@ -19,7 +19,7 @@ type keysCmd struct {
 type keysListCmd struct{ databaseFlags }
 
 // Help teaches.
-func (keysListCmd) Help() string { return "    authd keys list" }
+func (keysListCmd) Help() string { return "For example:\n\n    authd keys list" }
 
 type keyJSON struct {
 	KID            string     `json:"kid"`

@@ -54,7 +54,7 @@ func (c *migrateUpCmd) Run(a *app) error {
 type migrateStatusCmd struct{ databaseFlags }
 
 // Help teaches.
-func (migrateStatusCmd) Help() string { return "    authd migrate status --json" }
+func (migrateStatusCmd) Help() string { return "For example:\n\n    authd migrate status --json" }
 
 // Run reads.
 func (c *migrateStatusCmd) Run(a *app) error {

@@ -40,7 +40,7 @@ type clientsRemoveSecretCmd struct {
 
 // Help teaches.
 func (clientsRemoveSecretCmd) Help() string {
-	return "    authd clients show orders\n    authd clients remove-secret orders 1a2b3c4d"
+	return "For example:\n\n    authd clients show orders\n    authd clients remove-secret orders 1a2b3c4d"
 }
 
 // Run removes.

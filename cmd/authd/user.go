@@ -132,7 +132,7 @@ func (c *usersCreateCmd) Run(a *app) error {
 type usersListCmd struct{ databaseFlags }
 
 // Help teaches.
-func (usersListCmd) Help() string { return "    authd users list" }
+func (usersListCmd) Help() string { return "For example:\n\n    authd users list" }
 
 // Run lists.
 func (c *usersListCmd) Run(a *app) error {
@@ -169,7 +169,7 @@ type usersDisableCmd struct {
 }
 
 // Help teaches.
-func (usersDisableCmd) Help() string { return "    authd users disable ada" }
+func (usersDisableCmd) Help() string { return "For example:\n\n    authd users disable ada" }
 
 // Run disables.
 func (c *usersDisableCmd) Run(a *app) error {

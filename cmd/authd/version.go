@@ -12,7 +12,7 @@ import (
 type versionCmd struct{}
 
 // Help teaches.
-func (versionCmd) Help() string { return "    authd version --json" }
+func (versionCmd) Help() string { return "For example:\n\n    authd version --json" }
 
 // Run prints what the linker knows.
 func (versionCmd) Run(a *app) error {
