@@ -18,9 +18,9 @@ import (
 
 // commands is the command line: a field per command group, each in a file of its own.
 type commands struct {
-	JSON   bool             `name:"json" env:"AUTHD_JSON" help:"Print JSON and nothing else on stdout, errors as JSON on stderr."`
-	Config configFile       `name:"config" env:"AUTHD_CONFIG" placeholder:"FILE" help:"YAML file with settings; its keys are the names of flags."`
-	Print  kong.VersionFlag `name:"version" help:"Print the version."`
+	JSON        bool             `name:"json" env:"AUTHD_JSON" help:"Print JSON and nothing else on stdout, errors as JSON on stderr."`
+	Config      configFile       `name:"config" env:"AUTHD_CONFIG" placeholder:"FILE" help:"YAML file with settings; its keys are the names of flags."`
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve    serveCmd    `cmd:"" help:"Run the server."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to the version that this build needs, or tell its state."`

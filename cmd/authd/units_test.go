@@ -24,9 +24,16 @@ import (
 func TestEventNames(t *testing.T) {
 	t.Parallel()
 	events := []authd.Event{
-		authd.GrantIssued{}, authd.FamilyRevoked{}, authd.ReuseDetected{}, authd.ReuseDetected{Fork: true},
-		authd.GraceReplayed{}, authd.ForeignTokenRefused{}, authd.TokenRevoked{}, authd.SubjectEnded{},
-		authd.ClientEnded{}, authd.KeyRotated{},
+		authd.GrantIssued{},
+		authd.FamilyRevoked{},
+		authd.ReuseDetected{},
+		authd.ReuseDetected{Fork: true},
+		authd.GraceReplayed{},
+		authd.ForeignTokenRefused{},
+		authd.TokenRevoked{},
+		authd.SubjectEnded{},
+		authd.ClientEnded{},
+		authd.KeyRotated{},
 	}
 	got := convert(events, eventName)
 	if diff := cmp.Diff(eventNames, got); diff != "" {
