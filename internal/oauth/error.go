@@ -31,9 +31,8 @@ const (
 	WeakPassword       Code = "weak_password"
 	TooManyAttempts    Code = "too_many_attempts"
 
-	// Of the operations on registrations and keys.
-	NotFound      Code = "not_found"
-	AlreadyExists Code = "already_exists"
+	// NotFound is for paths where nothing is.
+	NotFound Code = "not_found"
 )
 
 // Error is a refusal: the only kind of error whose text a client sees.
@@ -89,7 +88,6 @@ var statuses = map[Code]int{
 	AccessDenied:           http.StatusForbidden,
 	NotFound:               http.StatusNotFound,
 	UsernameTaken:          http.StatusConflict,
-	AlreadyExists:          http.StatusConflict,
 	TooManyAttempts:        http.StatusTooManyRequests,
 	ServerError:            http.StatusInternalServerError,
 	TemporarilyUnavailable: http.StatusServiceUnavailable,
