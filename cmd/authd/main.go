@@ -89,7 +89,7 @@ func (a *app) run(args []string) error {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(flagsLast(args, parser.Model.Node))
 	if err != nil {
 		return usage(err)
 	}

@@ -2,20 +2,14 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode"
 
-	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-authd/authd"
@@ -39,79 +33,6 @@ func TestEventNames(t *testing.T) {
 	if diff := cmp.Diff(eventNames, got); diff != "" {
 		t.Errorf("-counted from the start +counted\n%s", diff)
 	}
-}
-
-// Of any number of starts at once one makes the key, and all seal with it.
-func TestOwnKEKConcurrently(t *testing.T) {
-	t.Parallel()
-	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
-	var mu sync.Mutex
-	ids := make(map[string]int)
-
-	var wg sync.WaitGroup
-	for range 20 {
-		wg.Go(func() {
-			keys, err := ownKEK(t.Context(), dir, log)
-			if err != nil || len(keys) != 1 {
-				t.Errorf("%d keys, %v", len(keys), err)
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			ids[keys[0].ID()]++
-		})
-	}
-	wg.Wait()
-
-	if len(ids) != 1 {
-		t.Errorf("%d different keys, want 1: %v", len(ids), ids)
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 {
-		t.Fatalf("files %v, %v, want the key alone", files, err)
-	}
-	info, err := os.Stat(filepath.Join(dir, localKEK))
-	if err != nil || info.Mode() != 0o600 {
-		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
-	}
-}
-
-func TestParseKEKs(t *testing.T) {
-	t.Parallel()
-	one, two := newKEKText(t), newKEKText(t)
-	tests := []struct {
-		name, text string
-		want       int
-		wantErr    string
-	}{
-		{"one a line", one + "\n" + two + "\n", 2, ""},
-		{"blank lines and carriage returns", "\n" + one + "\r\n\r\n", 1, ""},
-		{"no line", "\n \n", 0, "AUTHD_KEK holds no key-encryption key"},
-		{"a wrong line is named, not shown", one + "\n" + two[1:] + "\n", 0, "AUTHD_KEK, line 2: "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-
-			keys, err := parseKEKs(kekVariable, tt.text)
-
-			if len(keys) != tt.want || !matches(err, tt.wantErr) {
-				t.Errorf("%d keys, %v, want %d, %q", len(keys), err, tt.want, tt.wantErr)
-			}
-			if err != nil && strings.Contains(err.Error(), two[1:20]) {
-				t.Error("the error shows the key")
-			}
-		})
-	}
-}
-
-func newKEKText(t *testing.T) string {
-	t.Helper()
-	text, err := authd.NewSecret(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 func matches(err error, text string) bool {
@@ -214,37 +135,4 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("a terminal may obey %q", b.String()[i:])
 		}
 	})
-}
-
-// The file is the operator's, but a broken one must be told and not crash the server.
-func FuzzReadConfig(f *testing.F) {
-	f.Add("listen: :80\n")
-	f.Add("kek-file: [a, b]\n")
-	f.Add("a: &x [*x]\n? b\n: c\n")
-	f.Add("---\n...\n--- !!map {listen: !!int 3}\n")
-	path := filepath.Join(f.TempDir(), "authd.yaml")
-	flags := settingsForTest(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := readConfig(path, flags)
-		if err != nil && !strings.HasPrefix(err.Error(), path) {
-			t.Errorf("the error does not name the file: %v", err)
-		}
-		for name := range c {
-			if flags[name] == nil {
-				t.Errorf("unknown key %q was taken", name)
-			}
-		}
-	})
-}
-
-func settingsForTest(tb testing.TB) map[string]*kong.Flag {
-	tb.Helper()
-	k, err := kong.New(new(commands), kong.ExplicitGroups(flagGroups))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return settingsOf(k.Model.Node)
 }
