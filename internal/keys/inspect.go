@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	jose "github.com/go-jose/go-jose/v4"
-
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
 )
@@ -32,20 +30,16 @@ func VerifyStored(ctx context.Context, d *db.DB, ring oauth.Ring, raw string) (o
 	if i < 0 {
 		return c, fmt.Errorf("%w: no key of ring %s has its kid", ErrInvalid, ring)
 	}
-	return c, verifyStored(&all[i], now, raw)
+	return c, verifyStored(&all[i], now, c)
 }
 
-func verifyStored(k *oauth.Key, now time.Time, raw string) error {
+func verifyStored(k *oauth.Key, now time.Time, c oauth.Compact) error {
 	public, err := parsePublic(k.PublicJWK, k.KID)
 	if err != nil {
 		return fmt.Errorf("key %s: %w", k.KID, err)
 	}
-	obj, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return fmt.Errorf("%w: no RS256 signature", ErrInvalid)
-	}
-	if _, err := obj.Verify(public); err != nil {
-		return fmt.Errorf("%w: wrong signature", ErrInvalid)
+	if err := verify(public, c); err != nil {
+		return err
 	}
 	switch k.State(now) {
 	case oauth.KeyRevoked:
