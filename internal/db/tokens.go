@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -52,8 +50,34 @@ type TokenState struct {
 	KeyValid bool // the key is known and not revoked
 }
 
+// introspectionRow is the state of a token and as much of the client that asks as decides
+// whether it may: each column less is time, here.
+type introspectionRow struct {
+	TokenState
+	CallerID             *string // null: no such client
+	CallerAuthMethod     oauth.AuthMethod
+	CallerAudience       []string
+	CallerResourceServer bool
+	CallerDisabled       *time.Time
+	CallerSecrets        [][]byte
+}
+
+func (r introspectionRow) caller() *oauth.Client {
+	if r.CallerID == nil {
+		return nil
+	}
+	c := &oauth.Client{
+		ID: *r.CallerID, AuthMethod: r.CallerAuthMethod, Audiences: r.CallerAudience,
+		ResourceServer: r.CallerResourceServer, DisabledAt: r.CallerDisabled,
+	}
+	for _, sum := range r.CallerSecrets {
+		c.Secrets = append(c.Secrets, oauth.ClientSecret{ID: secretID(sum), SHA256: sum})
+	}
+	return c
+}
+
 // One statement, so one snapshot.
-const readTokenState = `
+const introspectToken = `
 select authd.clock() as now,
   coalesce(c.disabled_at is null and c.deleted_at is null, false) as client_active,
   coalesce(c.epoch, 0) as client_epoch, c.ended_at as client_ended,
@@ -61,31 +85,22 @@ select authd.clock() as now,
   coalesce(f.revoked_at is null and f.absolute_exp > authd.clock() and f.client_id = $3 and f.subject = $4, false) as family_alive,
   coalesce(f.user_epoch, 0) as family_user_epoch, coalesce(f.client_epoch, 0) as family_client_epoch,
   exists (select from authd.revoked_tokens t where t.jti = $1) as revoked,
-  exists (select from authd.signing_keys k where k.kid = $2 and k.ring = 'access' and k.revoked_at is null) as key_valid
+  exists (select from authd.signing_keys k where k.kid = $2 and k.ring = 'access' and k.revoked_at is null) as key_valid,
+  a.client_id as caller_id, coalesce(a.auth_method, '') as caller_auth_method,
+  coalesce(a.audience, '{}') as caller_audience, coalesce(a.resource_server, false) as caller_resource_server,
+  a.disabled_at as caller_disabled,
+  array(select x.sha256 from authd.client_secrets x where x.client_id = a.client_id) as caller_secrets
 from (select) as always
 left join authd.clients c on c.client_id = $3
 left join authd.subjects s on s.subject = $4
-left join authd.token_families f on f.id = nullif($5, '')::uuid`
+left join authd.token_families f on f.id = nullif($5, '')::uuid
+left join authd.clients a on a.client_id = $6 and a.deleted_at is null`
 
 // Introspection reads the client that asks and the state of the token that it asks about
-// in one round trip. The client is nil where there is none.
+// in one round trip. The client is nil where there is none; of its registration, only
+// what decides whether it may ask is filled in.
 func (d *DB) Introspection(ctx context.Context, caller string, token TokenRef) (*oauth.Client, TokenState, error) {
-	var client *oauth.Client
-	var state TokenState
-	var b pgx.Batch
-	b.Queue(readClient, caller).Query(func(rows pgx.Rows) error {
-		row, err := optional[clientRow](rows)
-		if row != nil {
-			c := row.client()
-			client = &c
-		}
-		return err
-	})
-	b.Queue(readTokenState, token.JTI, token.KID, token.ClientID, token.Subject, token.FamilyID).Query(func(rows pgx.Rows) error {
-		var err error
-		state, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[TokenState])
-		return err
-	})
-	err := d.querier().SendBatch(ctx, &b).Close()
-	return client, state, fault("introspect token", err)
+	row, err := one[introspectionRow](ctx, d, "introspect token", introspectToken,
+		token.JTI, token.KID, token.ClientID, token.Subject, token.FamilyID, caller)
+	return row.caller(), row.TokenState, err
 }
