@@ -16,16 +16,15 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 	}
 	// RFC 7517 §8.5.2 has a type of its own, which the verifiers in use never ask for and some
 	// proxies do not know.
-	document{set.Body, set.ETag, "application/json", set.MaxAge}.serve(w, r)
+	document{set.Body, set.ETag, set.MaxAge}.serve(w, r)
 	return nil
 }
 
-// document is public and may be cached.
+// document is JSON that is public and may be cached.
 type document struct {
-	body        []byte
-	etag        string // strong
-	contentType string
-	maxAge      time.Duration
+	body   []byte
+	etag   string // strong
+	maxAge time.Duration
 }
 
 func (d document) serve(w http.ResponseWriter, r *http.Request) {
@@ -33,12 +32,12 @@ func (d document) serve(w http.ResponseWriter, r *http.Request) {
 	delete(h, "Pragma")
 	h["Cache-Control"] = []string{"public, max-age=" + strconv.FormatInt(int64(d.maxAge/time.Second), 10)}
 	h["Etag"] = []string{d.etag}
-	h["Access-Control-Allow-Origin"] = []string{"*"}
+	h["Access-Control-Allow-Origin"] = everyOrigin
 	if hasETag(r.Header["If-None-Match"], d.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h["Content-Type"] = []string{d.contentType}
+	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(d.body))}
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {

@@ -48,7 +48,7 @@ func newMetadata(issuer string) (document, error) {
 	}
 	sum := sha256.Sum256(body)
 	return document{
-		body: body, contentType: "application/json", maxAge: metadataMaxAge,
+		body: body, maxAge: metadataMaxAge,
 		etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`,
 	}, nil
 }

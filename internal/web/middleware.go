@@ -18,12 +18,23 @@ const (
 	maxAtWork = 2048
 )
 
+// Values that many answers share. Nobody changes one: Set replaces the slice, and Add
+// copies one that is full.
+var (
+	noStore      = []string{"no-store"} // RFC 6749 §5.1, with the next
+	noCache      = []string{"no-cache"}
+	loadsNothing = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noSniffing   = []string{"nosniff"}
+	everyOrigin  = []string{"*"}
+	jsonType     = []string{"application/json"}
+)
+
 // setHeaders is for every answer. Documents that may be cached say so later.
 func setHeaders(h http.Header, id string) {
-	h["Cache-Control"] = []string{"no-store"} // RFC 6749 §5.1, both
-	h["Pragma"] = []string{"no-cache"}
-	h["Content-Security-Policy"] = []string{"default-src 'none'; frame-ancestors 'none'"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
+	h["Content-Security-Policy"] = loadsNothing
+	h["X-Content-Type-Options"] = noSniffing
 	h["X-Request-Id"] = []string{id}
 }
 
