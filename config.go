@@ -43,8 +43,8 @@ type Config struct {
 	// Registered claims cannot be replaced. The payload is signed, not encrypted: put no
 	// secret in it.
 	Claims func(ctx context.Context, g Grant) (map[string]any, error)
-	// OnEvent, if set, is told of each change that authd committed (…Tx methods send none:
-	// the host commits). It must not block.
+	// OnEvent, if set, is told of each [Event], once it is committed (…Tx methods send
+	// none: the host commits). It must not block.
 	OnEvent func(ctx context.Context, e Event)
 	// OnRequest, if set, is told of each request after its answer. It must not block.
 	OnRequest func(ctx context.Context, r RequestInfo)
@@ -63,7 +63,8 @@ type Config struct {
 	// a lost answer logs a user out.
 	RefreshGrace time.Duration
 
-	// KeyPeriod is how long a signing key signs. Default 30 days.
+	// KeyPeriod is how long a signing key is planned to sign. Default 30 days. Nothing
+	// rotates by itself: call [Server.RotateKeys] that often.
 	KeyPeriod time.Duration
 	// KeyLead is how long a signing key is published before it signs. Default 24 hours, at
 	// most KeyPeriod and at least 2 × JWKSMaxAge + 2 minutes.
