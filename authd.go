@@ -38,7 +38,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Admin: newAdmin(&cfg)}
-	if err := cfg.checkSettings(ctx, s.db); err != nil {
+	if err := cfg.checkPostgres(ctx); err != nil {
 		return nil, err
 	}
 	var err error

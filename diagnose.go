@@ -50,7 +50,7 @@ func Diagnose(ctx context.Context, cfg Config) []Finding {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
 	defer cancel()
-	found := CheckDatabase(ctx, cfg.DB, cfg.Now)
+	found := checkPostgres(ctx, cfg.DB, cfg.Now)
 	if len(found) == 1 { // no connection
 		return found
 	}
@@ -63,10 +63,10 @@ func Diagnose(ctx context.Context, cfg Config) []Finding {
 	return append(found, rings, checkReachable(ctx, &cfg, kid))
 }
 
-// CheckDatabase is the part of [Diagnose] that concerns PostgreSQL itself: whether it can
-// write, whether its commits are durable, and its clock compared with now. Without a
-// connection that is the one finding.
-func CheckDatabase(ctx context.Context, pool *pgxpool.Pool, now func() time.Time) []Finding {
+// checkPostgres is the part that concerns PostgreSQL itself: whether it can write, whether
+// its commits are durable, and its clock compared with now. Without a connection that is
+// the one finding.
+func checkPostgres(ctx context.Context, pool *pgxpool.Pool, now func() time.Time) []Finding {
 	sent := now()
 	s, err := db.New(pool).Settings(ctx)
 	if err != nil {

@@ -28,17 +28,16 @@ func (c *Config) checkDatabase(ctx context.Context) error {
 	return nil
 }
 
-// checkSettings refuses a database that cannot write and warns of one that forgets.
-func (c *Config) checkSettings(ctx context.Context, d *db.DB) error {
-	s, err := d.Settings(ctx)
-	if err != nil {
-		return fmt.Errorf("authd: %w", err)
-	}
-	if f := checkServer(s); f.Outcome == FindingFailed {
-		return fmt.Errorf("authd: Config.DB: %s: %s", f.Detail, f.Remedy)
-	}
-	if f := checkCommit(s); f.Outcome == FindingFailed {
-		c.Logger.WarnContext(ctx, "database settings break the commit rule", "detail", f.Detail, "remedy", f.Remedy)
+// checkPostgres refuses a database that cannot write and is loud about one that breaks
+// the commit rule, or whose clock is another.
+func (c *Config) checkPostgres(ctx context.Context) error {
+	for _, f := range checkPostgres(ctx, c.DB, c.Now) {
+		switch {
+		case f.Check == "database" && f.Outcome == FindingFailed:
+			return fmt.Errorf("authd: Config.DB: %s: %s", f.Detail, f.Remedy)
+		case f.Outcome != FindingOK:
+			c.Logger.WarnContext(ctx, f.Check+": "+f.Detail, "hint", f.Remedy)
+		}
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"syscall"
-	"time"
 
 	"github.com/go-authd/authd"
 )
@@ -63,7 +62,6 @@ func (c *serveCmd) Run(a *app) error {
 		return errors.Join(err, public.Close(), ops.Close(), d.close())
 	}
 	m.watch(srv)
-	warnOfDatabase(a.ctx, d, log)
 	c.sayReady(a.ctx, d, public, ops, log)
 	p := newProcess(srv, m.handler(), log)
 	err = p.run(a.ctx, public, ops)
@@ -115,15 +113,6 @@ func (c *serveCmd) newServer(ctx context.Context, d *database, m *metrics, log *
 	c.tokenFlags.apply(&cfg)
 	srv, err := authd.New(ctx, cfg)
 	return srv, configProblem(err)
-}
-
-// warnOfDatabase is loud about settings under which an answer of success can be lost.
-func warnOfDatabase(ctx context.Context, d *database, log *slog.Logger) {
-	for _, f := range authd.CheckDatabase(ctx, d.pool, time.Now) {
-		if f.Outcome != authd.FindingOK {
-			log.WarnContext(ctx, f.Check+": "+f.Detail, "hint", f.Remedy)
-		}
-	}
 }
 
 // sayReady is the line that scripts wait for, and what a newcomer may do next.
