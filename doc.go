@@ -5,7 +5,7 @@
 //
 // To embed it, migrate once, make a [Server], and mount its handler:
 //
-//	if err := authd.Migrate(ctx, pool); err != nil { … }
+//	if _, err := authd.Migrate(ctx, pool); err != nil { … }
 //	srv, err := authd.New(ctx, authd.Config{Issuer: "https://example.com", DB: pool, KeyEncryptionKeys: keys})
 //	if err != nil { … }
 //	defer srv.Close()
