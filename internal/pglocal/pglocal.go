@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -205,6 +206,15 @@ func (s *Server) Stop() error {
 		s.stopErr = errors.Join(err, s.lock.release())
 	})
 	return s.stopErr
+}
+
+// Remove is Stop, and then deletes the cluster, which need not lie in the data
+// directory: see the package's comment. Beside a server it does nothing.
+func (s *Server) Remove() error {
+	if s.lock == nil {
+		return nil
+	}
+	return errors.Join(s.Stop(), os.RemoveAll(s.running.cluster))
 }
 
 // String names the socket folder and nothing secret.

@@ -43,6 +43,30 @@ func TestClosedParent(t *testing.T) {
 	}
 }
 
+func TestRemoveLeavesNoClusterBehind(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]os.FileMode{"in the data directory": 0o711, "outside of it": 0o700} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(filepath.Join(dirFor(t, mode), "data"))
+			s := start(t, cfg)
+			beside, err := Open(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := beside.Remove(); err != nil || !isCluster(s.running.cluster) {
+				t.Errorf("beside a server: %v, the cluster is there: %v", err, isCluster(s.running.cluster))
+			}
+
+			err = s.Remove()
+
+			if _, statErr := os.Stat(s.running.cluster); err != nil || !os.IsNotExist(statErr) {
+				t.Errorf("got %v, and for the cluster %v", err, statErr)
+			}
+		})
+	}
+}
+
 func TestLongAndStrangePath(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(dirFor(t, 0o755), strings.Repeat("long/", 30), `with 'all' "sorts" [of] $signs *`)
