@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/go-authd/authd"
@@ -26,9 +28,12 @@ func (demoCmd) Run(a *app) error {
 	if a.json {
 		return wrongUse("leave --json out", "the demo is for people and prints no JSON")
 	}
-	d := newDemo(a.ctx, newPage(a.stdout), &http.Transport{})
+	signal.Ignore(syscall.SIGPIPE) // authd demo | head: still clean up
+	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGHUP)
+	defer stop()
+	d := newDemo(ctx, newPage(a.stdout), &http.Transport{})
 	err := d.run(demoSteps)
-	if err != nil && a.ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		d.tellLog(a.stderr)
 	}
 	return err

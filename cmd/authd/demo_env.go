@@ -56,8 +56,9 @@ func (d *demo) startDatabase() (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.onClose(local.Remove)
 	db := &database{local: local}
-	d.onClose(func() error { return db.close() })
+	d.onClose(db.close)
 	if db.pool, err = newPool(d.ctx, local.URL()); err != nil {
 		return nil, err
 	}
