@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,6 +51,8 @@ func (r clientRow) client() oauth.Client {
 	for i, sum := range r.Secrets {
 		c.Secrets = append(c.Secrets, oauth.ClientSecret{ID: secretID(sum), SHA256: sum, CreatedAt: r.SecretTimes[i]})
 	}
+	// Not by the statement, which has the order of slots from the primary key for nothing.
+	slices.SortStableFunc(c.Secrets, func(a, b oauth.ClientSecret) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return c
 }
 
@@ -61,8 +64,8 @@ const clientColumns = `
   c.client_id, c.name, c.auth_method, c.grant_types, c.redirect_uris, c.allowed_origins, c.scope, c.audience,
   coalesce(c.access_ttl, 0) as access_ttl, coalesce(c.refresh_ttl, 0) as refresh_ttl, c.first_party, c.resource_server,
   c.epoch, c.ended_at, c.disabled_at, c.created_at,
-  array(select s.sha256 from authd.client_secrets s where s.client_id = c.client_id order by s.created_at, s.slot) as secrets,
-  array(select s.created_at from authd.client_secrets s where s.client_id = c.client_id order by s.created_at, s.slot) as secret_times,
+  array(select s.sha256 from authd.client_secrets s where s.client_id = c.client_id order by s.slot) as secrets,
+  array(select s.created_at from authd.client_secrets s where s.client_id = c.client_id order by s.slot) as secret_times,
   authd.clock() as now`
 
 const readClient = `select` + clientColumns + ` from authd.clients c where c.client_id = $1 and c.deleted_at is null`

@@ -2,24 +2,25 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-authd/authd/internal/oauth"
 )
 
 const revokeToken = `
-with ended as (
-  insert into authd.revoked_tokens (jti, client_id, audience, exp)
-  select $1, $2, $3, $4 where $4 > authd.clock()
-  on conflict (jti) do nothing
-  returning jti
-)
-select exists (select from ended) as ended`
+insert into authd.revoked_tokens (jti, client_id, audience, exp)
+select $1, $2, $3, $4 where $4 > authd.clock()
+on conflict (jti) do nothing
+returning true as ended`
 
 // RevokeToken ends one access token until exp, when it would have ended by itself, and
 // reports whether this call did so: not an earlier one, and not time.
 func (d *DB) RevokeToken(ctx context.Context, jti, client, audience string, exp time.Time) (bool, error) {
 	row, err := write[struct{ Ended bool }](ctx, d, "revoke access token", revokeToken, jti, client, audience, exp)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
 	return row.Ended, err
 }
 
