@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -89,9 +88,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Token, *Error) {
 	if err := checkKey(key); err != nil {
 		return nil, invalid(fmt.Errorf("key %q: %w", c.Kid, err))
 	}
-	// Not through go-jose, which would parse the token once more and by laxer rules.
-	digest := sha256.Sum256([]byte(c.SigningInput))
-	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], c.Signature); err != nil {
+	if err := c.VerifyRS256(key); err != nil {
 		return nil, invalid(errors.New("signature does not match"))
 	}
 	return v.readToken(c)

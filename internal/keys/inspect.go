@@ -38,8 +38,8 @@ func verifyStored(k *oauth.Key, now time.Time, c oauth.Compact) error {
 	if err != nil {
 		return fmt.Errorf("key %s: %w", k.KID, err)
 	}
-	if err := verify(public, c); err != nil {
-		return err
+	if err := c.VerifyRS256(public); err != nil {
+		return fmt.Errorf("%w: wrong signature", ErrInvalid)
 	}
 	switch k.State(now) {
 	case oauth.KeyRevoked:

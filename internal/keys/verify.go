@@ -3,8 +3,6 @@ package keys
 import (
 	"context"
 	"crypto"
-	"crypto/rsa"
-	"crypto/sha256"
 	"fmt"
 
 	"github.com/go-authd/authd/internal/oauth"
@@ -29,19 +27,10 @@ func (r *Rings) Verify(ctx context.Context, ring oauth.Ring, typ, raw string) (o
 	if err != nil {
 		return oauth.Compact{}, err
 	}
-	if err := verify(k.public, c); err != nil {
-		return oauth.Compact{}, err
+	if err := c.VerifyRS256(k.public); err != nil {
+		return oauth.Compact{}, fmt.Errorf("%w: wrong signature", ErrInvalid)
 	}
 	return c, nil
-}
-
-// verify is not go-jose's, which would parse the token once more and by laxer rules.
-func verify(public *rsa.PublicKey, c oauth.Compact) error {
-	digest := sha256.Sum256([]byte(c.SigningInput))
-	if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], c.Signature); err != nil {
-		return fmt.Errorf("%w: wrong signature", ErrInvalid)
-	}
-	return nil
 }
 
 // PublicKey returns the public half of a published key of the access ring. It errs as
