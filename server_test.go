@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,6 +181,28 @@ func (h *harness) introspect(secret, token string) bool {
 	return a.body["active"] == true
 }
 
+// told are the events so far.
+func (h *harness) told() []authd.Event {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}
+
+// claim reads the access token of an answer without checking it.
+func claim(t *testing.T, a answer, name string) string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(a.str("access_token"), ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(raw, &c); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := c[name].(string)
+	return s
+}
+
 const password = "correct horse battery staple"
 
 // The life of a token, S2-04 and S0-10 to S3-24: register, sign in, refresh, ask, log out.
@@ -203,7 +227,11 @@ func TestLifeOfAToken(t *testing.T) {
 		t.Error("the refreshed token is not active")
 	}
 
+	ended := len(h.told())
 	changed := h.json("/account/password", `{"client_id":"app","username":"ada","password":"`+password+`","new_password":"`+password+` 2"}`).want(t, 200, "")
+	if events := h.told()[ended:]; len(events) != 2 || events[0] != (authd.SubjectEnded{Subject: claim(t, in, "sub")}) {
+		t.Errorf("a new password told %v, want the subject's end and a grant", events)
+	}
 	for name, token := range map[string]string{"registration": registered.str("access_token"), "sign-in": in.str("access_token"), "refresh": next.str("access_token")} {
 		if h.introspect(secret, token) { // R-19
 			t.Errorf("the token of the %s outlives the password", name)

@@ -43,11 +43,13 @@ func (c *Config) checkPostgres(ctx context.Context) error {
 }
 
 func newAdmin(c *Config) *Admin {
-	d := db.New(c.DB)
+	d, emit := db.New(c.DB), c.emitter()
 	return &Admin{
-		db: d, clients: clients.NewRegistry(d, c.Random),
-		users: authn.New(authn.Config{DB: d, Random: c.Random, Logger: c.Logger}),
-		emit:  c.emitter(),
+		db: d, clients: clients.NewRegistry(d, c.Random), emit: emit,
+		users: authn.New(authn.Config{
+			DB: d, Random: c.Random, Logger: c.Logger,
+			OnEnd: func(ctx context.Context, subject string) { emit(ctx, SubjectEnded{subject}) },
+		}),
 	}
 }
 

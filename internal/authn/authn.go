@@ -35,6 +35,9 @@ type Config struct {
 	Random io.Reader
 	// Logger hears of hashes that cannot be used. Default [slog.Default].
 	Logger *slog.Logger
+	// OnEnd, if set, is told of each subject whose grants were ended: by a new password
+	// or by being disabled.
+	OnEnd func(ctx context.Context, subject string)
 }
 
 // Service is safe for concurrent use, and any number of them may share a database.
@@ -46,6 +49,7 @@ type Service struct {
 	dummy  storedHash    // what unknown users are checked against
 	slots  chan struct{} // one per password being checked
 	onHash func()        // tests count with it
+	onEnd  func(context.Context, string)
 }
 
 // New touches no database.
@@ -56,6 +60,10 @@ func newService(cfg Config, params argon2id.Params) *Service {
 		db: cfg.DB, random: cfg.Random, log: cfg.Logger, params: params, dummy: dummyHash(params),
 		slots:  make(chan struct{}, min(maxHashing, runtime.GOMAXPROCS(0))),
 		onHash: func() {},
+		onEnd:  cfg.OnEnd,
+	}
+	if s.onEnd == nil {
+		s.onEnd = func(context.Context, string) {}
 	}
 	if s.random == nil {
 		s.random = rand.Reader

@@ -149,6 +149,7 @@ func (s *Service) replace(ctx context.Context, name, password string, epoch *int
 	if err != nil {
 		return db.PasswordChanged{}, fmt.Errorf("change password: %w", err)
 	}
+	s.onEnd(ctx, changed.Subject)
 	return changed, nil
 }
 
@@ -171,7 +172,11 @@ func (s *Service) Disable(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.db.DisableSubject(ctx, user.Subject)
+	if err := s.db.DisableSubject(ctx, user.Subject); err != nil {
+		return err
+	}
+	s.onEnd(ctx, user.Subject)
+	return nil
 }
 
 // Enable lets the user sign in again. It returns [db.ErrNotFound] for an unknown user.
