@@ -22,8 +22,9 @@ type Form map[string]string
 func (f Form) Get(name string) string { return f[name] }
 
 // ParseForm reads a body of type application/x-www-form-urlencoded. It returns a refusal
-// with [InvalidRequest] for another type, a repeated parameter (RFC 6749 §3.2), text that
-// is not UTF-8 or has control characters, and for more than 64 parameters. Nothing of a
+// with [InvalidRequest] for another type, a repeated parameter (of resource, with
+// [InvalidTarget]), text that is not UTF-8 or has control characters, and for more than
+// 64 parameters. Nothing of a
 // body that is partly wrong is used.
 func ParseForm(contentType string, body []byte) (Form, error) {
 	if err := checkFormType(contentType); err != nil {
@@ -80,10 +81,19 @@ func (f Form) add(pair string) error {
 		return Errorf(InvalidRequest, "parameters must be UTF-8 without control characters")
 	}
 	if _, ok := f[name]; ok {
-		return Errorf(InvalidRequest, "a parameter is repeated")
+		return repeated(name)
 	}
 	f[name] = value
 	return nil
+}
+
+// repeated refuses what RFC 6749 §3.2 forbids. Only resource may stand twice in a request
+// (RFC 8707 §2); a token of ours is for one audience.
+func repeated(name string) error {
+	if name == "resource" {
+		return Errorf(InvalidTarget, "a token is for one resource")
+	}
+	return Errorf(InvalidRequest, "a parameter is repeated")
 }
 
 // IsText reports whether s is valid UTF-8 without control characters: what may reach the

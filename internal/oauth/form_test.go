@@ -68,6 +68,14 @@ func TestParseForm(t *testing.T) {
 	}
 }
 
+func TestTwoResources(t *testing.T) {
+	t.Parallel()
+	_, err := oauth.ParseForm(formType, []byte("resource=https://a.example&resource=https://b.example"))
+	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidTarget {
+		t.Errorf("got %v, want invalid_target (RFC 8707 §2)", err)
+	}
+}
+
 func FuzzParseForm(f *testing.F) {
 	f.Add([]byte("grant_type=client_credentials&scope=read+write"))
 	f.Add([]byte("a=%00&a=%zz;&&=x"))
