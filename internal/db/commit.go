@@ -31,7 +31,7 @@ const probeNotice = "authd looks for its notice hook"
 // Configure makes a pool obey the commit rule: it installs the hook that sees cancelled
 // waits for a synchronous standby, in front of the host's own, and refuses the settings
 // that break the rule: CancelRequestContextWatcherHandler, which turns a cancelled wait
-// into success, and the simple protocol.
+// into success, and query modes without descriptions, the simple protocol among them.
 func Configure(cfg *pgxpool.Config) error {
 	if err := checkSettings(cfg); err != nil {
 		return err
@@ -53,8 +53,10 @@ func Configure(cfg *pgxpool.Config) error {
 }
 
 func checkSettings(cfg *pgxpool.Config) error {
-	if cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
-		return errors.New("the pool uses the simple protocol; authd needs the extended protocol")
+	switch cfg.ConnConfig.DefaultQueryExecMode {
+	case pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec:
+		return errors.New("the pool's query mode does not ask the server for types; authd needs the extended protocol " +
+			"and descriptions: behind a transaction-pooling proxy use default_query_exec_mode=cache_describe")
 	}
 	if build := cfg.ConnConfig.BuildContextWatcherHandler; build != nil {
 		var h ctxwatch.Handler = build(new(pgconn.PgConn))

@@ -35,6 +35,12 @@ func TestConfigureRefusesWhatBreaksTheCommitRule(t *testing.T) {
 		{"the simple protocol", func(c *pgxpool.Config) {
 			c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 		}, false},
+		{"a mode without descriptions", func(c *pgxpool.Config) {
+			c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+		}, false},
+		{"the mode for transaction-pooling proxies, S-09", func(c *pgxpool.Config) {
+			c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		}, true},
 		{"a handler under which a cancelled commit is a success, L7", func(c *pgxpool.Config) {
 			c.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 				return &pgconn.CancelRequestContextWatcherHandler{Conn: conn}
