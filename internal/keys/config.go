@@ -122,9 +122,15 @@ func (c *Config) validateDurations() error {
 		name  string
 		value time.Duration
 	}{
-		{"period", c.Period}, {"lead", c.Lead}, {"JWKS max-age", c.MaxAge}, {"poll", c.Poll}, {"skew", c.Skew},
-		{"snapshot cap", c.SnapshotCap}, {"largest access token lifetime", c.AccessMax},
-		{"largest family lifetime", c.FamilyMax}, {"largest grace", c.GraceMax},
+		{"period", c.Period},
+		{"lead", c.Lead},
+		{"JWKS max-age", c.MaxAge},
+		{"poll", c.Poll},
+		{"skew", c.Skew},
+		{"snapshot cap", c.SnapshotCap},
+		{"largest access token lifetime", c.AccessMax},
+		{"largest family lifetime", c.FamilyMax},
+		{"largest grace", c.GraceMax},
 	} {
 		if d.value < 0 {
 			return fmt.Errorf("%s is %s, must be positive", d.name, d.value)

@@ -141,8 +141,21 @@ func (r *Rings) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.snapshot.Store(s)
+	r.logRotations(ctx, r.snapshot.Swap(s), s)
 	return nil
+}
+
+// logRotations tells the log of each replica, whoever rotated.
+func (r *Rings) logRotations(ctx context.Context, before, now *snapshot) {
+	for _, name := range allRings {
+		if before == nil || before.rings[name] == nil || now.rings[name] == nil {
+			continue
+		}
+		was, is := before.rotation(name), now.rotation(name)
+		if was.Signing != is.Signing {
+			r.cfg.Logger.InfoContext(ctx, "another key signs", "ring", name, "previous", was.Signing, "signing", is.Signing)
+		}
+	}
 }
 
 // load returns how a row becomes a key: the one of the current snapshot if nothing of it
