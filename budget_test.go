@@ -38,55 +38,79 @@ func TestBudgetPerRequest(t *testing.T) {
 		request func(*metered) *http.Request
 		want    cost
 	}{
-		{"client_credentials signs once, reads the client and stores nothing",
+		{
+			"client_credentials signs once, reads the client and stores nothing",
 			func(m *metered) *http.Request { return m.clientCredentials() },
-			cost{Signatures: 1, RoundTrips: 1}},
-		{"refresh signs twice and updates one row in place, in two round trips",
+			cost{Signatures: 1, RoundTrips: 1},
+		},
+		{
+			"refresh signs twice and updates one row in place, in two round trips",
 			func(m *metered) *http.Request { return m.refresh(m.signIn().Refresh) },
-			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1}},
-		{"refresh in the grace window costs what a rotation does",
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1},
+		},
+		{
+			"refresh in the grace window costs what a rotation does",
 			func(m *metered) *http.Request {
 				parent := m.signIn().Refresh
 				m.tokens(m.refresh(parent))
 				return m.refresh(parent)
 			},
-			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1}},
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Updated: 1},
+		},
 		// Client; attempt and user; family. The throttle's reservation is committed before
 		// the password is looked at, whatever becomes of the request, and so beside the
 		// family's commit, which takes it back.
-		{"sign-in by /account/login keeps one family, in three round trips and two commits",
+		{
+			"sign-in by /account/login keeps one family, in three round trips and two commits",
 			func(m *metered) *http.Request { return m.login() },
-			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Deleted: 1}},
-		{"introspection of an active token is one read",
+			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Deleted: 1},
+		},
+		{
+			"introspection of an active token is one read",
 			func(m *metered) *http.Request { return m.form("api", "/oauth2/introspect", "token", m.signIn().Access) },
-			cost{RoundTrips: 1}},
-		{"introspection of a token without a family is one read",
+			cost{RoundTrips: 1},
+		},
+		{
+			"introspection of a token without a family is one read",
 			func(m *metered) *http.Request {
 				return m.form("api", "/oauth2/introspect", "token", m.tokens(m.clientCredentials()).Access)
 			},
-			cost{RoundTrips: 1}},
-		{"introspection of garbage is one read",
+			cost{RoundTrips: 1},
+		},
+		{
+			"introspection of garbage is one read",
 			func(m *metered) *http.Request { return m.form("api", "/oauth2/introspect", "token", "garbage") },
-			cost{RoundTrips: 1}},
-		{"revocation of an access token keeps one row, in one commit",
+			cost{RoundTrips: 1},
+		},
+		{
+			"revocation of an access token keeps one row, in one commit",
 			func(m *metered) *http.Request {
 				return m.form("shop", "/oauth2/revoke", "token", m.tokens(m.clientCredentials()).Access)
 			},
-			cost{RoundTrips: 2, Commits: 1, Inserted: 1}},
-		{"revocation of a refresh token updates its family in place",
+			cost{RoundTrips: 2, Commits: 1, Inserted: 1},
+		},
+		{
+			"revocation of a refresh token updates its family in place",
 			func(m *metered) *http.Request { return m.form("shop", "/oauth2/revoke", "token", m.signIn().Refresh) },
-			cost{RoundTrips: 2, Commits: 1, Updated: 1}},
-		{"revocation of garbage writes nothing, RFC 7009 §2.2",
+			cost{RoundTrips: 2, Commits: 1, Updated: 1},
+		},
+		{
+			"revocation of garbage writes nothing, RFC 7009 §2.2",
 			func(m *metered) *http.Request { return m.form("shop", "/oauth2/revoke", "token", "garbage") },
-			cost{RoundTrips: 1}},
-		{"the JWKS comes from memory",
+			cost{RoundTrips: 1},
+		},
+		{
+			"the JWKS comes from memory",
 			func(*metered) *http.Request { return httptest.NewRequest("GET", "/.well-known/jwks.json", nil) },
-			cost{}},
-		{"metadata comes from memory",
+			cost{},
+		},
+		{
+			"metadata comes from memory",
 			func(*metered) *http.Request {
 				return httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil)
 			},
-			cost{}},
+			cost{},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func cutBearer(header string) (string, error) {
 	}
 	token = strings.TrimLeft(token, " ")
 	if token == "" || strings.ContainsAny(token, " \t") {
-		return "", refuse(ErrMalformed, errors.New("Bearer is not followed by exactly one token"))
+		return "", refuse(ErrMalformed, errors.New("scheme Bearer without exactly one token"))
 	}
 	return token, nil
 }

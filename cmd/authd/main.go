@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -94,6 +95,7 @@ func (a *app) run(args []string) error {
 		return usage(err)
 	}
 	a.json = c.JSON
+	slog.SetDefault(commandLogger()) // what a command did is its output; serve has a logger of its own
 	return k.Run(a)
 }
 

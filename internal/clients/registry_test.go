@@ -47,7 +47,7 @@ func TestCreateDefaults(t *testing.T) {
 	if err != nil || len(kept.Secrets) != 1 || strings.Contains(string(kept.Secrets[0].SHA256), secret) {
 		t.Errorf("kept %v, %v; want only a hash", kept.Secrets, err)
 	}
-	if err := (authenticate([]string{basic("shop:" + secret)}, nil, &kept)); err != nil {
+	if err := authenticate([]string{basic("shop:" + secret)}, nil, &kept); err != nil {
 		t.Errorf("the generated secret does not authenticate: %v", err)
 	}
 }

@@ -38,8 +38,11 @@ func TestFindBinaries(t *testing.T) {
 		"an old cluster runs on its old binary": {[]string{fit, old}, 14, old, nil},
 		"nothing installed":                     {nil, 0, "", []string{"version 15 or newer", "apt-get install postgresql\n", "brew install postgresql@18", "--database-url", "docker run"}},
 		"only an older version":                 {[]string{old}, 0, "", []string{old + " is version 14"}},
-		"only another version than the cluster's": {[]string{fit, strange}, 17, "",
-			[]string{"version 17, which made the cluster", fit + " is version 16", "does not tell its version", "postgresql-17", "postgresql@17"}},
+		"only another version than the cluster's": {
+			[]string{fit, strange},
+			17, "",
+			[]string{"version 17, which made the cluster", fit + " is version 16", "does not tell its version", "postgresql-17", "postgresql@17"},
+		},
 		"a folder that is gone": {[]string{"/nonexistent"}, 0, "", []string{"/nonexistent/postgres"}},
 	} {
 		t.Run(name, func(t *testing.T) {
