@@ -90,23 +90,31 @@ func (s *Server) finish(r *http.Request, ev *event, took time.Duration) {
 		ev.status = http.StatusOK
 	}
 	info := RequestInfo{Route: ev.route, Method: knownMethod(r.Method), Status: ev.status, Duration: took}
+	if ev.refusal != nil {
+		info.Error = string(ev.refusal.Code)
+	}
+	// The request's context may be over; that a log handler cares is not worth a lost line.
+	ctx := context.WithoutCancel(r.Context())
+	if level := ev.level(); s.cfg.Logger.Enabled(ctx, level) {
+		s.cfg.Logger.LogAttrs(ctx, level, "request", ev.attrs(info)...)
+	}
+	s.cfg.OnRequest(ctx, info)
+}
+
+func (ev *event) attrs(info RequestInfo) []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String("request_id", ev.id),
 		slog.String("method", info.Method),
 		slog.String("route", info.Route),
 		slog.Int("status", info.Status),
-		slog.Duration("duration", took))
+		slog.Duration("duration", info.Duration))
 	if ev.clientID != "" {
 		attrs = append(attrs, slog.String("client_id", clean(ev.clientID)))
 	}
 	if ev.refusal != nil {
-		info.Error = string(ev.refusal.Code)
 		attrs = append(attrs, ev.failure()...)
 	}
-	// The request's context may be over; that a log handler cares is not worth a lost line.
-	ctx := context.WithoutCancel(r.Context())
-	s.cfg.Logger.LogAttrs(ctx, ev.level(), "request", attrs...)
-	s.cfg.OnRequest(ctx, info)
+	return attrs
 }
 
 // level: whoever runs authd has to look at a 500, and at many 503.

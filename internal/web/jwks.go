@@ -30,15 +30,17 @@ type document struct {
 func (d document) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	delete(h, "Pragma")
-	h["Cache-Control"] = []string{"public, max-age=" + strconv.FormatInt(int64(d.maxAge/time.Second), 10)}
-	h["Etag"] = []string{d.etag}
+	values := []string{ // one allocation for three headers
+		"public, max-age=" + strconv.FormatInt(int64(d.maxAge/time.Second), 10), d.etag, strconv.Itoa(len(d.body)),
+	}
+	h["Cache-Control"], h["Etag"] = values[0:1:1], values[1:2:2]
 	h["Access-Control-Allow-Origin"] = everyOrigin
 	if hasETag(r.Header["If-None-Match"], d.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h["Content-Type"] = jsonType
-	h["Content-Length"] = []string{strconv.Itoa(len(d.body))}
+	h["Content-Length"] = values[2:]
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(d.body)
