@@ -209,8 +209,8 @@ func (m *metered) register(c authd.Client) {
 func (m *metered) logWrites() {
 	m.t.Helper()
 	_, err := m.pool.Exec(m.t.Context(), `
-create table writes (op text not null, xact text not null default pg_current_xact_id()::text);
-create function log_write() returns trigger language plpgsql as $$
+create table public.writes (op text not null, xact text not null default pg_current_xact_id()::text);
+create function public.log_write() returns trigger language plpgsql as $$
 begin
   insert into public.writes (op) values (tg_op);
   return null;
@@ -234,7 +234,7 @@ func (m *metered) spent() cost {
 	err := m.pool.QueryRow(m.t.Context(), `
 select count(distinct xact), count(*) filter (where op = 'INSERT'), count(*) filter (where op = 'UPDATE'),
   count(*) filter (where op = 'DELETE')
-from writes`).Scan(&c.Commits, &c.Inserted, &c.Updated, &c.Deleted)
+from public.writes`).Scan(&c.Commits, &c.Inserted, &c.Updated, &c.Deleted)
 	if err != nil {
 		m.t.Fatal(err)
 	}
