@@ -24,8 +24,8 @@ fuzz: ## each fuzz target for FUZZTIME
 	$(WITH_POSTGRES) scripts/fuzz $(FUZZTIME)
 
 bench: ## throughput as ratios to the limit measured in the same run
-	@scripts/test-setup
-	$(WITH_POSTGRES) go run ./bench
+	@scripts/postgres
+	@go run ./bench
 
 lint: ## gofumpt, vet, staticcheck
 	scripts/lint
