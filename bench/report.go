@@ -64,6 +64,9 @@ func (r *report) figure(name, value, target string, met bool) {
 	r.figures = append(r.figures, line{name, value, target + verdict(met)})
 }
 
+// note is a figure without a target: what else happens in a database decides about it.
+func (r *report) note(name, value string) { r.figures = append(r.figures, line{name, value, ""}) }
+
 func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "%d processors, %d connections, %s each, in %d slices\n\n", runtime.GOMAXPROCS(0), r.o.conns, r.o.duration, rounds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
