@@ -58,4 +58,7 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 // settings under which a cancelled commit looks like one that was done. Call it between
 // pgxpool.ParseConfig and pgxpool.NewWithConfig. [New] refuses a pool without it where a
 // synchronous standby is configured.
+//
+// It leaves MaxConns alone. pgxpool's default, the processors but at least 4, is enough: no
+// connection is held across a signature or a password hash.
 func PoolConfig(cfg *pgxpool.Config) error { return db.Configure(cfg) }
