@@ -36,6 +36,7 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, append([]string{childCommand}, args...)...)
+	cmd.Env = append([]string{"GOGC=400"}, os.Environ()...) // as the daemon sets it; what is set already wins
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
