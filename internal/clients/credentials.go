@@ -66,9 +66,6 @@ func parseBasic(header string, form oauth.Form) (Credentials, error) {
 	return Credentials{id, secret, oauth.SecretBasic}, nil
 }
 
-// Public are the credentials of a client that only names itself.
-func Public(id string) Credentials { return Credentials{id: id, method: oauth.AuthNone} }
-
 // ClientID is the identifier that the request claims.
 func (c Credentials) ClientID() string { return c.id }
 

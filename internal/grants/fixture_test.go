@@ -139,10 +139,19 @@ func basic(t *testing.T, id, secret string) clients.Credentials {
 	return c
 }
 
+// asPublic are the credentials of a client that only names itself.
+func asPublic(id string) clients.Credentials {
+	c, err := clients.ParseCredentials(nil, oauth.Form{"client_id": id})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
 // login signs in at the public client app.
 func (f *fixture) login(subject string) grants.Response {
 	f.t.Helper()
-	r, err := f.grants.Login(f.t.Context(), grants.SignIn{Caller: clients.Public("app")}, subject, "")
+	r, err := f.grants.Login(f.t.Context(), grants.SignIn{Caller: asPublic("app")}, subject, "")
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -151,7 +160,7 @@ func (f *fixture) login(subject string) grants.Response {
 
 // refresh is the token request of client app.
 func (f *fixture) refresh(token string) (grants.Response, error) {
-	return f.refreshAt(clients.Public("app"), token, nil)
+	return f.refreshAt(asPublic("app"), token, nil)
 }
 
 func (f *fixture) refreshAt(c tokens.Caller, token string, more oauth.Form) (grants.Response, error) {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
 )
@@ -127,7 +126,7 @@ func TestForgedTokens(t *testing.T) {
 			if i := f.introspect(secret, token); i.Active || i.Subject != "" {
 				t.Errorf("introspection says %+v", i)
 			}
-			if err := f.tokens.Revoke(t.Context(), clients.Public("app"), token, tokens.ReasonClient); err != nil {
+			if err := f.tokens.Revoke(t.Context(), asPublic("app"), token, tokens.ReasonClient); err != nil {
 				t.Errorf("revocation says %v, want success (RFC 7009 §2.2)", err)
 			}
 			_, err := f.refresh(token)
@@ -163,7 +162,7 @@ func TestRevokedTokenStaysDead(t *testing.T) {
 	f := setup(t)
 	secret := f.apiSecret()
 	token := f.login("ada").AccessToken
-	if err := f.tokens.Revoke(t.Context(), clients.Public("app"), token, tokens.ReasonClient); err != nil {
+	if err := f.tokens.Revoke(t.Context(), asPublic("app"), token, tokens.ReasonClient); err != nil {
 		t.Fatal(err)
 	}
 	for _, variant := range []string{token, token + "\n", token[:len(token)-1] + string(neighbour(token[len(token)-1]))} {

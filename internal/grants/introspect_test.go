@@ -69,14 +69,14 @@ func TestIntrospectInactive(t *testing.T) {
 			return nil
 		}},
 		{"V-01: its family revoked by the refresh token", nil, func(f *fixture, r grants.Response) error {
-			return f.tokens.Revoke(f.t.Context(), clients.Public("app"), r.RefreshToken, tokens.ReasonClient)
+			return f.tokens.Revoke(f.t.Context(), asPublic("app"), r.RefreshToken, tokens.ReasonClient)
 		}},
 		{"V-02: its family revoked by a consumed refresh token", nil, func(f *fixture, r grants.Response) error {
 			f.mustRefresh(r.RefreshToken)
-			return f.tokens.Revoke(f.t.Context(), clients.Public("app"), r.RefreshToken, tokens.ReasonClient)
+			return f.tokens.Revoke(f.t.Context(), asPublic("app"), r.RefreshToken, tokens.ReasonClient)
 		}},
 		{"V-08: revoked by itself", nil, func(f *fixture, r grants.Response) error {
-			return f.tokens.Revoke(f.t.Context(), clients.Public("app"), r.AccessToken, tokens.ReasonClient)
+			return f.tokens.Revoke(f.t.Context(), asPublic("app"), r.AccessToken, tokens.ReasonClient)
 		}},
 		{"R-37: its family ended by reuse", nil, func(f *fixture, r grants.Response) error {
 			f.mustRefresh(f.mustRefresh(r.RefreshToken).RefreshToken)
@@ -183,7 +183,7 @@ func TestIntrospectCallers(t *testing.T) {
 		code   oauth.Code
 	}{
 		{"a client that is no resource server, 403", f.shop(), oauth.AccessDenied},
-		{"I-04: a public client", clients.Public("app"), oauth.InvalidClient},
+		{"I-04: a public client", asPublic("app"), oauth.InvalidClient},
 		{"a wrong secret", basic(t, "api", "wrong"), oauth.InvalidClient},
 		{"nobody", basic(t, "nobody", "wrong"), oauth.InvalidClient},
 	}
@@ -241,7 +241,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func public(id string) func(*fixture) clients.Credentials {
-	return func(*fixture) clients.Credentials { return clients.Public(id) }
+	return func(*fixture) clients.Credentials { return asPublic(id) }
 }
 
 func refreshToken(_ *fixture, r grants.Response) string { return r.RefreshToken }
@@ -253,7 +253,7 @@ func TestRevocationOutlivesTheProcess(t *testing.T) {
 	f := setup(t)
 	secret := f.apiSecret()
 	r := f.login("ada")
-	if err := f.tokens.Revoke(t.Context(), clients.Public("app"), r.AccessToken, tokens.ReasonClient); err != nil {
+	if err := f.tokens.Revoke(t.Context(), asPublic("app"), r.AccessToken, tokens.ReasonClient); err != nil {
 		t.Fatal(err)
 	}
 
@@ -274,14 +274,14 @@ func TestStorageFaults(t *testing.T) {
 		"client_credentials": func() error { _, err := dead.clientCredentials(nil); return err },
 		"refresh":            func() error { _, err := dead.refresh(r.RefreshToken); return err },
 		"login": func() error {
-			_, err := dead.grants.Login(t.Context(), grants.SignIn{Caller: clients.Public("app")}, "ada", "")
+			_, err := dead.grants.Login(t.Context(), grants.SignIn{Caller: asPublic("app")}, "ada", "")
 			return err
 		},
 		"revoke": func() error {
-			return dead.tokens.Revoke(t.Context(), clients.Public("app"), r.RefreshToken, tokens.ReasonClient)
+			return dead.tokens.Revoke(t.Context(), asPublic("app"), r.RefreshToken, tokens.ReasonClient)
 		},
 		"revoke garbage": func() error {
-			return dead.tokens.Revoke(t.Context(), clients.Public("app"), "garbage", tokens.ReasonClient)
+			return dead.tokens.Revoke(t.Context(), asPublic("app"), "garbage", tokens.ReasonClient)
 		},
 		"introspect": func() error {
 			_, err := dead.tokens.Introspect(t.Context(), basic(t, "api", secret), r.AccessToken)

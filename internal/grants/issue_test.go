@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
@@ -103,7 +102,7 @@ func TestClientLifetimes(t *testing.T) {
 	f := setup(t)
 	f.exec(`update authd.clients set access_ttl = 3600, refresh_ttl = 120 where client_id = 'app'`)
 
-	r, err := f.grants.Login(t.Context(), grants.SignIn{Caller: clients.Public("app"), Form: oauth.Form{"expires_in": "1800"}}, "ada", "")
+	r, err := f.grants.Login(t.Context(), grants.SignIn{Caller: asPublic("app"), Form: oauth.Form{"expires_in": "1800"}}, "ada", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +251,7 @@ func TestEndedDuringSignIn(t *testing.T) {
 	}}
 	g := serveWithUsers(t, f, slow)
 
-	_, err := g.grants.Login(t.Context(), grants.SignIn{Caller: clients.Public("app")}, "ada", "")
+	_, err := g.grants.Login(t.Context(), grants.SignIn{Caller: asPublic("app")}, "ada", "")
 
 	refused(t, err, oauth.InvalidGrant)
 }
@@ -279,7 +278,7 @@ func TestEvents(t *testing.T) {
 	f.mustRefresh(first.RefreshToken)
 	_, err := f.refreshAt(f.shop(), second.RefreshToken, nil)
 	refused(t, err, oauth.InvalidGrant)
-	if err := f.tokens.Revoke(t.Context(), clients.Public("app"), second.AccessToken, tokens.ReasonClient); err != nil {
+	if err := f.tokens.Revoke(t.Context(), asPublic("app"), second.AccessToken, tokens.ReasonClient); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -314,7 +313,7 @@ func TestAuthenticatorOutage(t *testing.T) {
 	f := setup(t)
 	g := serveWithUsers(t, f, brokenUsers{})
 
-	_, err := g.grants.Login(t.Context(), grants.SignIn{Caller: clients.Public("app")}, "ada", "")
+	_, err := g.grants.Login(t.Context(), grants.SignIn{Caller: asPublic("app")}, "ada", "")
 
 	if _, ok := errors.AsType[*oauth.Error](err); ok || !errors.Is(err, errHost) {
 		t.Errorf("got %v, want the host's error as it is", err)

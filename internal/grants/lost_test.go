@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/dbtest"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
@@ -22,7 +21,7 @@ func TestClientGoesAway(t *testing.T) {
 	for range 100 {
 		form := oauth.Form{"grant_type": "refresh_token", "refresh_token": token}
 		ctx, cancel := context.WithTimeout(t.Context(), rand.N(4*time.Millisecond))
-		_, _ = f.grants.Token(ctx, clients.Public("app"), form)
+		_, _ = f.grants.Token(ctx, asPublic("app"), form)
 		cancel()
 
 		token = f.mustRefresh(token).RefreshToken

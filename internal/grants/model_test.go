@@ -7,7 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/dbtest"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/oauth"
@@ -136,7 +135,7 @@ func (m *machine) revoke(rt *rapid.T) {
 		return
 	}
 	token := m.tokens[rapid.IntRange(0, len(m.tokens)-1).Draw(rt, "generation")]
-	if err := m.fixture.tokens.Revoke(m.t.Context(), clients.Public("app"), token, tokens.ReasonClient); err != nil {
+	if err := m.fixture.tokens.Revoke(m.t.Context(), asPublic("app"), token, tokens.ReasonClient); err != nil {
 		rt.Fatal(err)
 	}
 	m.over = true

@@ -158,23 +158,23 @@ func TestRefreshRefusals(t *testing.T) {
 			return err
 		}, oauth.InvalidGrant},
 		{"R-13: a confidential client that sends only its id", func(f *fixture, token string) error {
-			_, err := f.refreshAt(clients.Public("shop"), token, nil)
+			_, err := f.refreshAt(asPublic("shop"), token, nil)
 			return err
 		}, oauth.InvalidClient},
 		{"an unknown client", func(f *fixture, token string) error {
-			_, err := f.refreshAt(clients.Public("nobody"), token, nil)
+			_, err := f.refreshAt(asPublic("nobody"), token, nil)
 			return err
 		}, oauth.InvalidClient},
 		{"more scope than the grant's is not consumed", func(f *fixture, token string) error {
-			_, err := f.refreshAt(clients.Public("app"), token, oauth.Form{"scope": "read admin"})
+			_, err := f.refreshAt(asPublic("app"), token, oauth.Form{"scope": "read admin"})
 			return err
 		}, oauth.InvalidScope},
 		{"R-16: another audience than the grant's", func(f *fixture, token string) error {
-			_, err := f.refreshAt(clients.Public("app"), token, oauth.Form{"resource": "https://evil.example"})
+			_, err := f.refreshAt(asPublic("app"), token, oauth.Form{"resource": "https://evil.example"})
 			return err
 		}, oauth.InvalidTarget},
 		{"a longer life than the client's bound", func(f *fixture, token string) error {
-			_, err := f.refreshAt(clients.Public("app"), token, oauth.Form{"expires_in": "86400"})
+			_, err := f.refreshAt(asPublic("app"), token, oauth.Form{"expires_in": "86400"})
 			return err
 		}, oauth.InvalidRequest},
 		{"R-26: garbage", func(f *fixture, _ string) error { _, err := f.refresh("garbage"); return err }, oauth.InvalidGrant},
@@ -284,7 +284,7 @@ func TestNarrowerScope(t *testing.T) {
 	f := setup(t)
 	token := f.login("ada").RefreshToken
 
-	narrow, err := f.refreshAt(clients.Public("app"), token, oauth.Form{"scope": "read"})
+	narrow, err := f.refreshAt(asPublic("app"), token, oauth.Form{"scope": "read"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +303,7 @@ func TestNarrowerScope(t *testing.T) {
 	}
 	// R-21: an audience too.
 	f.exec(`update authd.clients set audience = '{https://new.example}' where client_id = 'app'`)
-	_, err = f.refreshAt(clients.Public("app"), wide.RefreshToken, oauth.Form{"resource": "https://api.example"})
+	_, err = f.refreshAt(asPublic("app"), wide.RefreshToken, oauth.Form{"resource": "https://api.example"})
 	refused(t, err, oauth.InvalidTarget)
 }
 
@@ -396,7 +396,7 @@ func TestRevokeRacesRefresh(t *testing.T) {
 		var racer grants.Response
 		wg.Go(func() { racer, _ = f.refresh(leaf) })
 		wg.Go(func() {
-			if err := f.tokens.Revoke(t.Context(), clients.Public("app"), older, tokens.ReasonClient); err != nil {
+			if err := f.tokens.Revoke(t.Context(), asPublic("app"), older, tokens.ReasonClient); err != nil {
 				t.Error(err)
 			}
 		})
@@ -474,7 +474,7 @@ func TestPanicInRotation(t *testing.T) {
 	for range 12 { // more than the pool has connections
 		func() {
 			defer func() { _ = recover() }()
-			_, _ = f.refreshAt(panicking{clients.Public("app")}, token, nil)
+			_, _ = f.refreshAt(panicking{asPublic("app")}, token, nil)
 			t.Error("there was no panic")
 		}()
 	}

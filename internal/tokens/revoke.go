@@ -109,12 +109,3 @@ func (s *Service) Logout(ctx context.Context, raw string) error {
 	}
 	return nil
 }
-
-// EndFamily ends a family at the wish of the operator. It returns [db.ErrNotFound].
-func (s *Service) EndFamily(ctx context.Context, family string) error {
-	rev, err := s.db.RevokeFamily(ctx, family, "", ReasonOperator)
-	if rev.Ended {
-		s.cfg.OnEvent(ctx, FamilyRevoked{FamilyID: rev.FamilyID, ClientID: rev.ClientID, Subject: rev.Subject, Reason: ReasonOperator})
-	}
-	return err
-}
