@@ -111,6 +111,23 @@ func TestRotateTellsTheHook(t *testing.T) {
 	}
 }
 
+// A rotation made elsewhere, by the command line say, leaves its line in the log of each replica.
+func TestReplicasLogARotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, other := w.rings(), w.rings()
+	next := mustRotate(t, one, oauth.AccessRing, false)
+	before := strings.Count(w.log.String(), "another key signs")
+
+	mustPoll(t, other)
+	mustPoll(t, other)
+
+	log := w.log.String()
+	if strings.Count(log, "another key signs") != before+1 || !strings.Contains(log, "signing="+next.Signing) {
+		t.Errorf("the other replica's log does not have one line of the rotation:\n%s", log)
+	}
+}
+
 // holdKey locks a row. What it returns waits until all other connections of the pool
 // wait for it, so that they really race, and lets them go.
 func (w *world) holdKey(kid string) (release func()) {
