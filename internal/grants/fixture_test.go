@@ -87,6 +87,12 @@ func setupWith(t *testing.T, o options) *fixture {
 func serve(t *testing.T, pool *pgxpool.Pool, o options) *fixture {
 	t.Helper()
 	f := &fixture{t: t, pool: pool, db: db.New(pool), rings: keystest.Rings(t, pool)}
+	f.build(o)
+	return f
+}
+
+// build makes the services.
+func (f *fixture) build(o options) {
 	f.tokens = tokens.New(tokens.Config{
 		DB: f.db, Keys: f.rings, Issuer: issuer, Grace: o.grace, RefreshTTL: 14 * 24 * time.Hour, FamilyTTL: 90 * 24 * time.Hour,
 		Random: rand.Reader, OnEvent: f.record,
@@ -100,7 +106,6 @@ func serve(t *testing.T, pool *pgxpool.Pool, o options) *fixture {
 		cfg.Authenticator = o.users
 	}
 	f.grants = grants.New(cfg)
-	return f
 }
 
 func (f *fixture) record(_ context.Context, e tokens.Event) {

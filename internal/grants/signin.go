@@ -63,10 +63,8 @@ func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Cont
 	if err != nil {
 		return Response{}, err
 	}
-	if !client.FirstParty {
-		return Response{}, &oauth.Error{
-			Code: oauth.UnauthorizedClient, Status: 403, Description: "client is not registered as first-party",
-		}
+	if err := client.CheckFirstParty(); err != nil {
+		return Response{}, err
 	}
 	ok, err := s.gate(client, ask, client.Scopes, "")
 	if err != nil {

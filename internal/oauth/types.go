@@ -68,6 +68,15 @@ type ClientSecret struct {
 // IsPublic reports whether the client has no secret (RFC 6749 §2.1).
 func (c *Client) IsPublic() bool { return c.AuthMethod == AuthNone }
 
+// CheckFirstParty returns a refusal with [UnauthorizedClient], 403, to a client that may not
+// use the account calls.
+func (c *Client) CheckFirstParty() error {
+	if c.FirstParty {
+		return nil
+	}
+	return &Error{Code: UnauthorizedClient, Status: 403, Description: "client is not registered as first-party"}
+}
+
 // HasGrant reports whether the registration names the grant type.
 func (c *Client) HasGrant(g GrantType) bool {
 	for _, have := range c.GrantTypes {

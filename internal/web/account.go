@@ -96,12 +96,7 @@ func (c firstParty) Check(client *oauth.Client) error {
 	if err := c.Caller.Check(client); err != nil {
 		return err
 	}
-	if !client.FirstParty {
-		return &oauth.Error{
-			Code: oauth.UnauthorizedClient, Status: http.StatusForbidden, Description: "client is not registered as first-party",
-		}
-	}
-	return nil
+	return client.CheckFirstParty()
 }
 
 // bearer reads the access token of RFC 6750 §2.1. Another scheme is not its business.
