@@ -192,7 +192,7 @@ func TestInsertFamilyAfterAnEnd(t *testing.T) {
 	}
 }
 
-// L1: what another transaction committed while the rotation waited for the lock must be
+// L1, R-33: what another transaction committed while the rotation waited for the lock must be
 // seen. A join under FOR UPDATE would not see it.
 func TestRotationSeesWhatHappenedDuringTheWait(t *testing.T) {
 	t.Parallel()

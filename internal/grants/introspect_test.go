@@ -42,7 +42,7 @@ func TestIntrospectActive(t *testing.T) {
 	}
 }
 
-// What introspection says is what the database says in that moment, on every replica.
+// I-07: what introspection says is what the database says in that moment, on every replica.
 func TestIntrospectInactive(t *testing.T) {
 	t.Parallel()
 	never := func(*fixture, grants.Response) error { return nil }
@@ -262,7 +262,7 @@ func TestRevocationOutlivesTheProcess(t *testing.T) {
 	}
 }
 
-// V-09, I-10, S-01: storage that fails is never a protocol error and never inactive.
+// C-24, V-09, I-10, S-01: storage that fails is never a protocol error and never inactive.
 func TestStorageFaults(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
