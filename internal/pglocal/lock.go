@@ -89,7 +89,9 @@ func (l *lock) write(s string) error {
 }
 
 // release empties the file before it frees the lock, so that the next waiter
-// does not read this holder.
+// does not read this holder. It unlocks and does not only close: a child which
+// this process has forked and which has not come to its exec yet holds a copy
+// of the descriptor, and with it the lock.
 func (l *lock) release() error {
-	return errors.Join(l.write(""), l.f.Close())
+	return errors.Join(l.write(""), syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
 }
