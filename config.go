@@ -67,12 +67,20 @@ type Config struct {
 	// rotates by itself: call [Server.RotateKeys] that often.
 	KeyPeriod time.Duration
 	// KeyLead is how long a signing key is published before it signs. Default 24 hours, at
-	// most KeyPeriod and at least 2 × JWKSMaxAge + 2 minutes.
+	// most KeyPeriod and at least 2 × JWKSMaxAge + KeySnapshotCap + ClockSkew.
 	KeyLead time.Duration
 	// JWKSMaxAge is how long verifiers may cache the JWKS. Default 5 minutes; whole seconds.
 	JWKSMaxAge time.Duration
-	// KeyPoll is how often the key rings are read from the database. Default 15 s, at most 30 s.
+	// KeyPoll is how often the key rings are read from the database. Default 15 s, at most
+	// half of KeySnapshotCap.
 	KeyPoll time.Duration
+	// KeySnapshotCap is how old the rings in memory may be to sign with. Default and most
+	// 1 minute: so long the database may be away, and so long a rotation may take to reach
+	// every server.
+	KeySnapshotCap time.Duration
+	// ClockSkew is how far the clocks of verifiers may be off. Default 1 minute; the special
+	// value -1 is none. Keys are published that much earlier and longer.
+	ClockSkew time.Duration
 	// KeyBits is the length of new RSA keys: 2048 (default), 3072 or 4096.
 	KeyBits int
 

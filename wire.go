@@ -60,6 +60,7 @@ func newRings(ctx context.Context, c *Config, d *db.DB, emit func(context.Contex
 	}
 	rings, err := keys.New(ctx, keys.Config{
 		DB: d, KEKs: keks, Bits: c.KeyBits, Period: c.KeyPeriod, Lead: c.KeyLead, MaxAge: c.JWKSMaxAge, Poll: c.KeyPoll,
+		SnapshotCap: c.KeySnapshotCap, Skew: c.ClockSkew,
 		AccessMax: maxAccessTTL, FamilyMax: maxFamilyTTL, GraceMax: maxGrace,
 		Now: c.Now, Logger: c.Logger,
 		OnRotate: func(ctx context.Context, ring oauth.Ring, r keys.Rotation) {

@@ -72,7 +72,7 @@ type keysRotateCmd struct {
 
 // Help teaches.
 func (keysRotateCmd) Help() string {
-	return `Tokens that are out stay valid, and their keys stay published as long as they live. A running server signs with the new key within --key-poll. The announced key must have been published for 2 × --jwks-max-age + 2m, else the exit status is 3.
+	return `Tokens that are out stay valid, and their keys stay published as long as they live. A running server signs with the new key within --key-poll. The announced key must have been published for 2 × --jwks-max-age + --key-snapshot-cap + --clock-skew, else the exit status is 3.
 
     authd keys rotate`
 }

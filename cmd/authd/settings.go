@@ -36,15 +36,21 @@ type issuerFlags struct {
 
 // ringFlags are of everything that rotates keys: a schedule is written when a key is made.
 type ringFlags struct {
-	KeyPeriod  time.Duration `name:"key-period" env:"AUTHD_KEY_PERIOD" group:"keys" default:"720h" help:"How long a key is planned to sign (${default})."`
-	KeyLead    time.Duration `name:"key-lead" env:"AUTHD_KEY_LEAD" group:"keys" default:"24h" help:"How long a key is published before it signs, at least 2 × --jwks-max-age + 2m (${default})."`
-	JWKSMaxAge time.Duration `name:"jwks-max-age" env:"AUTHD_JWKS_MAX_AGE" group:"keys" default:"5m" help:"How long verifiers may cache the JWKS (${default})."`
-	KeyPoll    time.Duration `name:"key-poll" env:"AUTHD_KEY_POLL" group:"keys" default:"15s" help:"How often keys are read from the database, at most 30s (${default})."`
-	KeyBits    int           `name:"key-bits" env:"AUTHD_KEY_BITS" group:"keys" default:"2048" help:"Length of new RSA keys: 2048, 3072 or 4096 (${default})."`
+	KeyPeriod      time.Duration `name:"key-period" env:"AUTHD_KEY_PERIOD" group:"keys" default:"720h" help:"How long a key is planned to sign (${default})."`
+	KeyLead        time.Duration `name:"key-lead" env:"AUTHD_KEY_LEAD" group:"keys" default:"24h" help:"How long a key is published before it signs, at least 2 × --jwks-max-age + --key-snapshot-cap + --clock-skew (${default})."`
+	JWKSMaxAge     time.Duration `name:"jwks-max-age" env:"AUTHD_JWKS_MAX_AGE" group:"keys" default:"5m" help:"How long verifiers may cache the JWKS (${default})."`
+	KeyPoll        time.Duration `name:"key-poll" env:"AUTHD_KEY_POLL" group:"keys" default:"15s" help:"How often keys are read from the database, at most half of --key-snapshot-cap (${default})."`
+	KeySnapshotCap time.Duration `name:"key-snapshot-cap" env:"AUTHD_KEY_SNAPSHOT_CAP" group:"keys" default:"1m" help:"How old the keys in memory may be to sign with, at most 1m: so long the database may be away (${default})."`
+	ClockSkew      time.Duration `name:"clock-skew" env:"AUTHD_CLOCK_SKEW" group:"keys" default:"1m" help:"How far the clocks of verifiers may be off: keys are published that much earlier and longer (${default})."`
+	KeyBits        int           `name:"key-bits" env:"AUTHD_KEY_BITS" group:"keys" default:"2048" help:"Length of new RSA keys: 2048, 3072 or 4096 (${default})."`
 }
 
 func (f *ringFlags) apply(c *authd.Config) {
 	c.KeyPeriod, c.KeyLead, c.JWKSMaxAge, c.KeyPoll, c.KeyBits = f.KeyPeriod, f.KeyLead, f.JWKSMaxAge, f.KeyPoll, f.KeyBits
+	c.KeySnapshotCap, c.ClockSkew = f.KeySnapshotCap, f.ClockSkew
+	if c.ClockSkew == 0 {
+		c.ClockSkew = -1 // the zero value means the default there
+	}
 }
 
 type tokenFlags struct {

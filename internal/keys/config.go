@@ -13,9 +13,13 @@ import (
 	"github.com/go-authd/authd/internal/oauth"
 )
 
-// lag is how long a replica may sign with a key after the database has closed it: the
-// most that a snapshot may be old. The schedules of all replicas reckon with it.
+// lag is the most that any configuration lets a snapshot be old, and so how long a replica
+// may sign with a key after the database has closed it.
 const lag = 60 * time.Second
+
+// NoSkew is the value of [Config.Skew] for clocks that are one: the zero value is the
+// default.
+const NoSkew = -1
 
 // Config configures [New]. DB and KEKs are required; the zero value of every other field
 // is its default.
@@ -27,13 +31,13 @@ type Config struct {
 	// Bits is the length of new keys: 2048 (default), 3072 or 4096.
 	Bits int
 	// Period is how long a key signs, 30 days by default, and Lead how long it is published
-	// before, 24 hours by default. Period ≥ Lead ≥ 2 × MaxAge + 60 s + Skew.
+	// before, 24 hours by default. Period ≥ Lead ≥ 2 × MaxAge + SnapshotCap + Skew.
 	Period, Lead time.Duration
 	// MaxAge is how long a verifier may keep the JWKS. Default 5 minutes; whole seconds.
 	MaxAge time.Duration
 	// Poll is how often the database is read. Default 15 s, at most half of SnapshotCap.
 	Poll time.Duration
-	// Skew is how far the clocks of verifiers may be off. Default 60 s.
+	// Skew is how far the clocks of verifiers may be off. Default 60 s, or [NoSkew].
 	Skew time.Duration
 	// SnapshotCap is the age at which a snapshot is too old to sign with. Default and
 	// most: 60 s.
@@ -61,6 +65,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxAge, 5*time.Minute)
 	setDefault(&c.Poll, 15*time.Second)
 	setDefault(&c.Skew, 60*time.Second)
+	if c.Skew == NoSkew {
+		c.Skew = 0
+	}
 	setDefault(&c.SnapshotCap, lag)
 	setDefault(&c.AccessMax, time.Hour)
 	setDefault(&c.FamilyMax, 90*24*time.Hour)
@@ -126,7 +133,7 @@ func (c *Config) validateDurations() error {
 		{"lead", c.Lead},
 		{"JWKS max-age", c.MaxAge},
 		{"poll", c.Poll},
-		{"skew", c.Skew},
+		{"clock skew", c.Skew},
 		{"snapshot cap", c.SnapshotCap},
 		{"largest access token lifetime", c.AccessMax},
 		{"largest family lifetime", c.FamilyMax},
@@ -150,8 +157,8 @@ func (c *Config) validateSchedule() error {
 		return fmt.Errorf("poll is %s, must be at most half of the snapshot cap of %s", c.Poll, c.SnapshotCap)
 	}
 	if safe := c.safeLead(); c.Lead < safe {
-		return fmt.Errorf("lead is %s, must be at least %s (2 × JWKS max-age of %s + %s + skew of %s)",
-			c.Lead, safe, c.MaxAge, lag, c.Skew)
+		return fmt.Errorf("lead is %s, must be at least %s (2 × JWKS max-age of %s + snapshot cap of %s + clock skew of %s)",
+			c.Lead, safe, c.MaxAge, c.SnapshotCap, c.Skew)
 	}
 	if c.Period < c.Lead {
 		return fmt.Errorf("period is %s, must be at least the lead of %s", c.Period, c.Lead)
@@ -161,7 +168,7 @@ func (c *Config) validateSchedule() error {
 
 // safeLead is how long a key must have been published before it signs: a verifier that
 // honours max-age then holds a set with it.
-func (c *Config) safeLead() time.Duration { return 2*c.MaxAge + lag + c.Skew }
+func (c *Config) safeLead() time.Duration { return 2*c.MaxAge + c.SnapshotCap + c.Skew }
 
 // publishedFor is how long a key of ring stays published after it was closed: no token
 // outlives it.
