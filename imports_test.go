@@ -60,11 +60,12 @@ var rooms = map[string]room{
 		never:  []string{"net/http"},
 	},
 	"internal/keys": {
-		ours:   []string{"internal/db"},
+		ours:   []string{"internal/db", "internal/openssl"},
 		theirs: []string{jose, xsync},
 		never:  []string{"net/http"},
 	},
 	"internal/db":               {theirs: []string{pgxv5}, never: []string{"net/http", "database/sql"}},
+	"internal/openssl":          {never: []string{"net/http"}},
 	"internal/migrate":          {ours: []string{"sql"}, theirs: []string{goose, pgxv5}},
 	"internal/pglocal":          {theirs: []string{pgxv5, xsys, xsync}},
 	"internal/dbtest":           {ours: []string{"sql", "internal/db", "internal/migrate", "internal/pglocal"}, theirs: []string{pgxv5, goleak}},
