@@ -4,10 +4,10 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test race fuzz bench lint image integration examples
+.PHONY: help demo test test-openssl race fuzz bench lint image integration examples
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
 
 demo: ## the whole life of a token, in a few seconds
 	@scripts/postgres
@@ -17,15 +17,22 @@ test: ## every test, under the race detector
 	@scripts/test-setup
 	$(WITH_POSTGRES) go test -race ./...
 
+test-openssl: ## the tests of what signs, built with OpenSSL
+	@scripts/test-setup
+	@scripts/libcrypto
+	$(WITH_POSTGRES) go test -race -tags openssl ./internal/openssl ./internal/keys ./internal/tokens ./internal/grants .
+
 race: test ## the same: test always runs under the race detector
 
 fuzz: ## each fuzz target for FUZZTIME
 	@scripts/test-setup
 	$(WITH_POSTGRES) scripts/fuzz $(FUZZTIME)
 
-bench: ## throughput as ratios to the limit measured in the same run
+bench: ## throughput as ratios to the limit measured in the same run, with either signer
 	@scripts/postgres
+	@scripts/libcrypto
 	@go run ./bench
+	@go run -tags openssl ./bench
 
 lint: ## gofumpt, vet, staticcheck
 	scripts/lint
