@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/dbtest"
+	"github.com/go-authd/authd/internal/openssl"
 )
 
 // The servers of a run are this program again.
@@ -32,10 +36,34 @@ func TestRunMeasuresEveryOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.HasPrefix(out.String(), "signatures by "+signerName()+"; ") {
+		t.Errorf("the header does not begin with the signer:\n%s", &out)
+	}
 	for _, name := range []string{"client_credentials", "refresh", "introspection", "revocation", "JWKS", "WAL of a refresh"} {
 		if !strings.Contains(out.String(), "\n"+name+" ") {
 			t.Errorf("%s is not reported:\n%s", name, &out)
 		}
+	}
+}
+
+// A limit of crypto/rsa would be none for a server that signs with OpenSSL.
+func TestLimitsSignAsTheBuildDoes(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s, err := newSigner(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if _, pure := s.(*rsa.PrivateKey); pure == openssl.Enabled || strings.Contains(signerName(), "OpenSSL") != openssl.Enabled {
+		t.Errorf("with OpenSSL: %v; got %T, called %s", openssl.Enabled, s, signerName())
+	}
+	if got, err := signature(s); err != nil || len(got) != base64.RawURLEncoding.EncodedLen(key.Size()) {
+		t.Errorf("signature of %d characters, %v", len(got), err)
 	}
 }
 

@@ -10,13 +10,30 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-authd/authd/internal/openssl"
 )
 
-// signing is all processors signing with crypto/rsa and nothing else.
-func signing(key *rsa.PrivateKey) *subject {
+// newSigner makes the signer that the server of the same build has.
+func newSigner(key *rsa.PrivateKey) (crypto.Signer, error) {
+	if !openssl.Enabled {
+		return key, nil
+	}
+	return openssl.NewSigner(key)
+}
+
+func signerName() string {
+	if !openssl.Enabled {
+		return "crypto/rsa"
+	}
+	return openssl.Version()
+}
+
+// signing is all processors signing and nothing else.
+func signing(with crypto.Signer) *subject {
 	return newSubject("RSA-2048 signatures", repeat(runtime.GOMAXPROCS(0), func() error {
-		signature(key)
-		return nil
+		_, err := signature(with)
+		return err
 	}))
 }
 

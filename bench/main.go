@@ -2,6 +2,9 @@
 // minutes, with PostgreSQL, server and load on it together:
 //
 //	go run ./bench
+//	go run -tags openssl ./bench
+//
+// Server and limits sign alike, with what the build has: crypto/rsa, or OpenSSL with the tag.
 //
 // The server is a process of its own, as a deployment has it, without a log unless -log
 // says where; the load comes over loopback HTTP from closed loops, each of which sends its next request when

@@ -99,7 +99,7 @@ func (b *bench) clientCredentials(ctx context.Context) error {
 
 // signing measures op in turns with bare signatures and a handler that only signs.
 func (b *bench) signing(ctx context.Context, op *subject, path string) (limit, bare *subject, err error) {
-	limit = signing(b.w.key)
+	limit = signing(b.w.signer)
 	bare, err = b.calls("a handler that only signs "+path[len("/sign/"):]+"×", b.bare, same(form(path, b.w.shop)))
 	if err != nil {
 		return nil, nil, err

@@ -68,7 +68,7 @@ func (r *report) figure(name, value, target string, met bool) {
 func (r *report) note(name, value string) { r.figures = append(r.figures, line{name, value, ""}) }
 
 func (r *report) print(out io.Writer) error {
-	fmt.Fprintf(out, "%d processors, %d connections, %s each, in %d slices\n\n", runtime.GOMAXPROCS(0), r.o.conns, r.o.duration, rounds)
+	fmt.Fprintf(out, "signatures by %s; %d processors, %d connections, %s each, in %d slices\n\n", signerName(), runtime.GOMAXPROCS(0), r.o.conns, r.o.duration, rounds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "operation and what it is compared with\tper s\tp50 ms\tp99 ms\tof limit\ttarget")
 	write(t, r.rows)

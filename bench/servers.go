@@ -88,6 +88,10 @@ func bareHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := newSigner(key)
+	if err != nil {
+		return nil, err
+	}
 	mux := chi.NewRouter()
 	body := []byte(strings.Repeat("x", jwksSize))
 	mux.Get("/fixed", func(w http.ResponseWriter, _ *http.Request) {
@@ -98,7 +102,12 @@ func bareHandler() (http.Handler, error) {
 	for n := 1; n <= 2; n++ {
 		mux.Post("/sign/"+strconv.Itoa(n), func(w http.ResponseWriter, _ *http.Request) {
 			for range n {
-				_, _ = w.Write(signature(key))
+				sig, err := signature(signer)
+				if err != nil {
+					http.Error(w, err.Error(), http.StatusInternalServerError)
+					return
+				}
+				_, _ = w.Write(sig)
 			}
 		})
 	}
@@ -108,11 +117,8 @@ func bareHandler() (http.Handler, error) {
 // claims are as long as those of an access token.
 var claims = []byte(strings.Repeat("x", 400))
 
-func signature(key *rsa.PrivateKey) []byte {
+func signature(by crypto.Signer) ([]byte, error) {
 	sum := sha256.Sum256(claims)
-	sig, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
-	if err != nil {
-		panic(err)
-	}
-	return base64.RawURLEncoding.AppendEncode(nil, sig)
+	sig, err := by.Sign(nil, sum[:], crypto.SHA256)
+	return base64.RawURLEncoding.AppendEncode(nil, sig), err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"slices"
@@ -23,7 +24,8 @@ type world struct {
 	db        *database
 	shop, api account
 	config    childConfig
-	key       *rsa.PrivateKey // signs for the limits
+	key       *rsa.PrivateKey // of the limits
+	signer    crypto.Signer   // has key
 }
 
 func setUp(ctx context.Context, d *database) (*world, error) {
@@ -34,6 +36,9 @@ func setUp(ctx context.Context, d *database) (*world, error) {
 	}
 	w.config = childConfig{DatabaseURL: d.url, KEK: kek}
 	if w.key, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		return nil, err
+	}
+	if w.signer, err = newSigner(w.key); err != nil {
 		return nil, err
 	}
 	if _, err := authd.Migrate(ctx, d.pool); err != nil {
