@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples
+.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,12 @@ image: ## the container image, authd:local
 
 integration: ## the image and PostgreSQL in containers, end to end
 	scripts/integration
+
+soak: ## key rotations under load before verifiers of others, five minutes
+	scripts/soak
+
+soak-short: ## the same in half a minute
+	scripts/soak -short
 
 examples: ## runs each example
 	examples/run

@@ -1,0 +1,24 @@
+module github.com/go-authd/authd/soak
+
+go 1.26.0
+
+require (
+	github.com/MicahParks/keyfunc/v3 v3.9.0
+	github.com/coreos/go-oidc/v3 v3.21.0
+	github.com/go-authd/authd v0.0.0
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/jackc/pgx/v5 v5.12.0
+	golang.org/x/time v0.15.0
+)
+
+require (
+	github.com/MicahParks/jwkset v0.11.3 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.8 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	golang.org/x/oauth2 v0.37.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)
+
+// The verifiers of others stay out of the go.mod of hosts that embed authd.
+replace github.com/go-authd/authd => ../
