@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 
 	"github.com/go-authd/authd/internal/keys"
-	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/web"
 )
 
@@ -25,8 +23,8 @@ type Server struct {
 }
 
 // New checks cfg, the database's schema and the key-encryption keys, makes the signing
-// keys of a database that has none, starts upkeep (reading of the key rings, removal of
-// dead rows) and returns a Server. It refuses a standby, and warns of settings under
+// keys of a database that has none, starts upkeep (reading and rotation of the key rings,
+// removal of dead rows) and returns a Server. It refuses a standby, and warns of settings under
 // which a crash loses what was committed ([Diagnose] tells them all). It returns an error that wraps [ErrSchemaVersion] if
 // [Migrate] has to run first; New itself never changes the schema.
 func New(ctx context.Context, cfg Config) (*Server, error) {
@@ -88,36 +86,4 @@ func (s *Server) PublicKey(ctx context.Context, kid string) (crypto.PublicKey, e
 		return nil, nil
 	}
 	return key, err
-}
-
-// RingRotation is a ring after a rotation, as kids.
-type RingRotation struct{ Previous, Signing, Announced string }
-
-// Rotation is the outcome of [Server.RotateKeys].
-type Rotation struct{ Access, Refresh RingRotation }
-
-// RotateKeys makes the announced key of both rings sign and announces the next. Tokens
-// that the previous keys signed stay valid, and their keys stay published as long as they
-// live. Of any number of calls at once, one makes the step, and all return its outcome.
-//
-// It returns a [*KeyTooYoungError] for a ring whose announced key verifiers may not have
-// seen yet. force rotates all the same: verifiers that cached the JWKS refuse new tokens
-// until they fetch it again, at most JWKSMaxAge later. The rings are independent: where
-// one cannot be rotated, the other is, and both are in the Rotation.
-func (s *Server) RotateKeys(ctx context.Context, force bool) (Rotation, error) {
-	var out Rotation
-	var errAccess, errRefresh error
-	out.Access, errAccess = s.rotateRing(ctx, oauth.AccessRing, force)
-	out.Refresh, errRefresh = s.rotateRing(ctx, oauth.RefreshRing, force)
-	return out, errors.Join(errAccess, errRefresh)
-}
-
-func (s *Server) rotateRing(ctx context.Context, ring oauth.Ring, force bool) (RingRotation, error) {
-	r, err := s.rings.Rotate(ctx, ring, force)
-	if young, ok := errors.AsType[*keys.TooYoungError](err); ok {
-		err = &KeyTooYoungError{Ring: string(young.Ring), SafeAt: young.SafeAt}
-	} else if err != nil {
-		err = fmt.Errorf("rotate ring %s: %w", ring, err)
-	}
-	return RingRotation{r.Previous, r.Signing, r.Announced}, err
 }

@@ -154,7 +154,7 @@ func newMetered(t *testing.T) *metered {
 	}
 	now := time.Now()
 	m.srv, err = authd.New(t.Context(), authd.Config{
-		Issuer: "https://as.example", DB: openPool(t, url, m.trips), KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "https://as.example", DB: openPool(t, url, m.trips), KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 		Accounts: true, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -30,7 +30,11 @@ type Config struct {
 	// never closes the pool or changes its settings.
 	DB *pgxpool.Pool
 	// KeyEncryptionKeys seal private signing keys at rest: the first seals, all open.
-	KeyEncryptionKeys []Secret
+	// Each is a [Secret] or a key that a KMS keeps. May be empty with a Signer.
+	KeyEncryptionKeys []KeyEncryptor
+	// Signer, if set, makes and keeps the private signing keys from now on. Those that lie
+	// sealed in the database sign until their time is over.
+	Signer Signer
 
 	// Authenticator checks sign-ins. Nil means the built-in user store.
 	Authenticator Authenticator
@@ -63,8 +67,9 @@ type Config struct {
 	// a lost answer logs a user out.
 	RefreshGrace time.Duration
 
-	// KeyPeriod is how long a signing key is planned to sign. Default 30 days. Nothing
-	// rotates by itself: call [Server.RotateKeys] that often.
+	// KeyPeriod is how long a signing key signs; then the announced one takes its place, by
+	// itself. Default 30 days. It counts for keys that begin to sign from now on: the plan of
+	// those that do already stands in the database.
 	KeyPeriod time.Duration
 	// KeyLead is how long a signing key is published before it signs. Default 24 hours, at
 	// most KeyPeriod and at least 2 × JWKSMaxAge + KeySnapshotCap + ClockSkew.
@@ -131,7 +136,7 @@ func (c *Config) validate() error {
 	if c.DB == nil {
 		return errors.New("authd: Config.DB is missing: pass a pool made with authd.PoolConfig")
 	}
-	if len(c.KeyEncryptionKeys) == 0 {
+	if len(c.KeyEncryptionKeys) == 0 && c.Signer == nil {
 		return errors.New("authd: Config.KeyEncryptionKeys is empty: make a key with authd.NewSecret or `authd kek new`")
 	}
 	if err := checkIssuer(c.Issuer, c.InsecureIssuer); err != nil {

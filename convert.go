@@ -3,6 +3,7 @@ package authd
 import (
 	"time"
 
+	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
 )
@@ -77,6 +78,20 @@ func publicEvent(e tokens.Event) Event {
 		return ForeignTokenRefused(e)
 	case tokens.GraceReplay:
 		return GraceReplayed(e)
+	}
+	return nil
+}
+
+func publicKeyEvent(e keys.Event) Event {
+	switch e := e.(type) {
+	case keys.Announced:
+		return KeyAnnounced{string(e.Ring), e.KID}
+	case keys.Rotated:
+		return KeyRotated{string(e.Ring), e.Rotation.Previous, e.Rotation.Signing, e.Rotation.Announced}
+	case keys.Revoked:
+		return KeyRevoked{string(e.Revocation.Ring), e.Revocation.KID}
+	case keys.Expired:
+		return KeyExpired{string(e.Ring), e.KID}
 	}
 	return nil
 }

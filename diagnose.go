@@ -45,7 +45,7 @@ const (
 // keeping its promises: the database's settings, its clock, the schema, whether the
 // key-encryption keys open the rings, and whether clients reach the issuer. It changes
 // nothing and needs no running server, which it reports as one that cannot be reached.
-// Of cfg it reads Issuer, InsecureIssuer, DB, KeyEncryptionKeys and Now.
+// Of cfg it reads Issuer, InsecureIssuer, DB, KeyEncryptionKeys, Signer and Now.
 func Diagnose(ctx context.Context, cfg Config) []Finding {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, diagnoseTimeout)
@@ -136,14 +136,10 @@ func diagnoseKeys(ctx context.Context, cfg *Config, d *db.DB) (Finding, string) 
 	if err != nil {
 		return Finding{"keys", FindingFailed, err.Error(), ""}, ""
 	}
-	if len(cfg.KeyEncryptionKeys) == 0 {
+	if len(cfg.KeyEncryptionKeys) == 0 && cfg.Signer == nil {
 		return Finding{"keys", FindingFailed, "no key-encryption key is given", "--kek-file or AUTHD_KEK; authd kek new makes one"}, ""
 	}
-	keks := make([]keys.KEK, len(cfg.KeyEncryptionKeys))
-	for i, s := range cfg.KeyEncryptionKeys {
-		keks[i] = s.kek
-	}
-	if err := keys.Check(ctx, keys.Config{DB: d, KEKs: keks}); err != nil {
+	if err := keys.Check(ctx, cfg.keys(d)); err != nil {
 		return Finding{"keys", FindingFailed, err.Error(), "give the key-encryption key that this database was started with"}, ""
 	}
 	return checkRings(all, cfg.Now())

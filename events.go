@@ -56,6 +56,21 @@ func describe(e Event) (slog.Level, string, []slog.Attr) {
 		return slog.LevelInfo, "subject ended", []slog.Attr{str("sub", e.Subject)}
 	case ClientEnded:
 		return slog.LevelInfo, "client ended", []slog.Attr{str("client_id", e.ClientID)}
+	case KeyRotated, KeyAnnounced, KeyRevoked, KeyExpired:
+		return describeKeyEvent(e)
+	}
+	return slog.LevelInfo, "event", nil
+}
+
+func describeKeyEvent(e Event) (slog.Level, string, []slog.Attr) {
+	str := slog.String
+	switch e := e.(type) {
+	case KeyAnnounced:
+		return slog.LevelInfo, "signing key announced", []slog.Attr{str("ring", e.Ring), str("kid", e.KeyID)}
+	case KeyRevoked:
+		return slog.LevelWarn, "signing key revoked", []slog.Attr{str("ring", e.Ring), str("kid", e.KeyID)}
+	case KeyExpired:
+		return slog.LevelInfo, "signing key expired", []slog.Attr{str("ring", e.Ring), str("kid", e.KeyID)}
 	case KeyRotated:
 		return slog.LevelInfo, "signing key rotated", []slog.Attr{
 			str("ring", e.Ring), str("previous", e.Previous), str("signing", e.Signing), str("announced", e.Announced),

@@ -19,7 +19,7 @@ func ExampleConfig_claims() {
 	tenants := map[string]string{"shop": "acme"}
 
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 		Claims: func(_ context.Context, g authd.Grant) (map[string]any, error) {
 			tenant, ok := tenants[g.ClientID]
 			if !ok {

@@ -27,7 +27,7 @@ func mountAuth(ctx context.Context, pool *pgxpool.Pool, kek string, mux *http.Se
 	srv, err := authd.New(ctx, authd.Config{
 		Issuer:            "https://auth.example.com",
 		DB:                pool,
-		KeyEncryptionKeys: []authd.Secret{secret},
+		KeyEncryptionKeys: []authd.KeyEncryptor{secret},
 	})
 	if err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func exampleIssuer(ctx context.Context) (as *httptest.Server, client, secret str
 	pool, kek, drop := exampleDatabase(ctx)
 	as = httptest.NewUnstartedServer(nil)
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: "http://" + as.Listener.Addr().String(), DB: pool, KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "http://" + as.Listener.Addr().String(), DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 	})
 	if err != nil {
 		log.Fatal(err)

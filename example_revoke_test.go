@@ -21,7 +21,7 @@ func ExampleAdmin_RevokeSubjectTx() {
 	users := people{pool}
 	users.add(ctx, "person-7", "ada", "correct horse battery staple")
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 		Authenticator: users, Accounts: true,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func ExampleServer_RotateKeys() {
 	pool, kek, drop := exampleDatabase(ctx)
 	defer drop()
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 	})
 	if err != nil {
 		log.Fatal(err)

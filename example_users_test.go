@@ -72,7 +72,7 @@ func ExampleAuthenticator() {
 	users.add(ctx, "person-7", "ada", "correct horse battery staple")
 
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.Secret{kek},
+		Issuer: "https://auth.example.com", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek},
 		Authenticator: users,
 		Accounts:      true, // POST /account/login and /account/logout
 	})

@@ -61,7 +61,7 @@ func newHarnessOn(t *testing.T, pool *pgxpool.Pool, change func(*authd.Config)) 
 	h := &harness{t: t, pool: pool, log: new(lockedBuffer)}
 	h.http = httptest.NewUnstartedServer(nil)
 	cfg := authd.Config{
-		Issuer: "http://" + h.http.Listener.Addr().String(), DB: pool, KeyEncryptionKeys: []authd.Secret{kek(t)}, Accounts: true,
+		Issuer: "http://" + h.http.Listener.Addr().String(), DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek(t)}, Accounts: true,
 		Logger: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnEvent: func(_ context.Context, e authd.Event) {
 			h.mu.Lock()

@@ -48,7 +48,8 @@ type RequestInfo struct {
 }
 
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
-// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded] and [KeyRotated].
+// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
+// [KeyRotated], [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
 // GrantIssued: an access token was issued, and with FamilyID maybe a refresh token.
@@ -84,8 +85,18 @@ type SubjectEnded struct{ Subject string }
 // ClientEnded: all that a client was given was ended.
 type ClientEnded struct{ ClientID string }
 
+// KeyAnnounced: a key is published, and signs after the next rotation.
+type KeyAnnounced struct{ Ring, KeyID string }
+
 // KeyRotated: a ring has a new signing key.
 type KeyRotated struct{ Ring, Previous, Signing, Announced string }
+
+// KeyRevoked: a key was withdrawn.
+type KeyRevoked struct{ Ring, KeyID string }
+
+// KeyExpired: this server has stopped publishing a key, whose tokens are over. It is the
+// one event that every server of a database sends.
+type KeyExpired struct{ Ring, KeyID string }
 
 func (GrantIssued) isEvent()         {}
 func (FamilyRevoked) isEvent()       {}
@@ -95,4 +106,7 @@ func (ForeignTokenRefused) isEvent() {}
 func (TokenRevoked) isEvent()        {}
 func (SubjectEnded) isEvent()        {}
 func (ClientEnded) isEvent()         {}
+func (KeyAnnounced) isEvent()        {}
 func (KeyRotated) isEvent()          {}
+func (KeyRevoked) isEvent()          {}
+func (KeyExpired) isEvent()          {}

@@ -1,6 +1,7 @@
 package authd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,8 +10,10 @@ import (
 	"github.com/go-authd/authd/internal/keys"
 )
 
-// Secret is a key-encryption key. It shows itself in no log, error or JSON.
+// Secret is a key-encryption key of 32 bytes. It shows itself in no log, error or JSON.
 type Secret struct{ kek keys.KEK }
+
+var _ KeyEncryptor = Secret{}
 
 // ParseSecret reads base64 of 32 bytes, as [NewSecret] writes it. Its error does not
 // repeat the text.
@@ -25,6 +28,16 @@ func NewSecret(random io.Reader) (string, error) { return keys.NewKEK(random) }
 
 // ID tells keys apart and nothing else of them: the first 8 hex digits of a hash.
 func (s Secret) ID() string { return s.kek.ID() }
+
+// Encrypt makes a JWE by A256KW and A256CBC-HS512, bound to aad.
+func (s Secret) Encrypt(ctx context.Context, plaintext, aad []byte) ([]byte, error) {
+	return s.kek.Encrypt(ctx, plaintext, aad)
+}
+
+// Decrypt opens what Encrypt made with the same aad, and fails for anything else.
+func (s Secret) Decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, error) {
+	return s.kek.Decrypt(ctx, ciphertext, aad)
+}
 
 const redacted = "[redacted]"
 

@@ -144,7 +144,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"no database", func(c *authd.Config) { c.DB = nil }, "Config.DB"},
 		{"no key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = nil }, "Config.KeyEncryptionKeys"},
-		{"K-14: another installation's key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = []authd.Secret{wrong} }, kek(t).ID()},
+		{"K-14: another installation's key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = []authd.KeyEncryptor{wrong} }, kek(t).ID()},
 		{"no issuer", func(c *authd.Config) { c.Issuer = "" }, "Config.Issuer"},
 		{"an http issuer", func(c *authd.Config) { c.Issuer = "http://as.example" }, "https"},
 		{"an issuer with a query, RFC 8414 §2", func(c *authd.Config) { c.Issuer = "https://as.example?x" }, "query"},
@@ -159,7 +159,7 @@ func TestNewRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := authd.Config{Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.Secret{kek(t)}}
+			cfg := authd.Config{Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek(t)}}
 			tt.change(&cfg)
 
 			srv, err := authd.New(t.Context(), cfg)
@@ -177,7 +177,7 @@ func TestNewRefuses(t *testing.T) {
 func TestNewOnAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.NewEmpty(t)
-	cfg := authd.Config{Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.Secret{kek(t)}}
+	cfg := authd.Config{Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek(t)}}
 
 	_, err := authd.New(t.Context(), cfg)
 	if !errors.Is(err, authd.ErrSchemaVersion) || !strings.Contains(err.Error(), "authd migrate") {
@@ -214,7 +214,7 @@ func TestNewOnUnfitDatabases(t *testing.T) {
 			pool.Reset()
 			var log lockedBuffer
 			srv, err := authd.New(t.Context(), authd.Config{
-				Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.Secret{kek(t)},
+				Issuer: "https://as.example", DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek(t)},
 				Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			if err == nil {

@@ -54,23 +54,37 @@ func newAdmin(c *Config) *Admin {
 }
 
 func newRings(ctx context.Context, c *Config, d *db.DB, emit func(context.Context, Event)) (*keys.Rings, error) {
-	keks := make([]keys.KEK, len(c.KeyEncryptionKeys))
-	for i, s := range c.KeyEncryptionKeys {
-		keks[i] = s.kek
-	}
-	rings, err := keys.New(ctx, keys.Config{
-		DB: d, KEKs: keks, Bits: c.KeyBits, Period: c.KeyPeriod, Lead: c.KeyLead, MaxAge: c.JWKSMaxAge, Poll: c.KeyPoll,
-		SnapshotCap: c.KeySnapshotCap, Skew: c.ClockSkew,
-		AccessMax: maxAccessTTL, FamilyMax: maxFamilyTTL, GraceMax: maxGrace,
-		Now: c.Now, Logger: c.Logger,
-		OnRotate: func(ctx context.Context, ring oauth.Ring, r keys.Rotation) {
-			emit(ctx, KeyRotated{string(ring), r.Previous, r.Signing, r.Announced})
-		},
-	})
+	cfg := c.keys(d)
+	cfg.OnEvent = func(ctx context.Context, e keys.Event) { emit(ctx, publicKeyEvent(e)) }
+	rings, err := keys.New(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("authd: %w", err)
 	}
 	return rings, nil
+}
+
+// keys is the part of c that concerns the rings.
+func (c *Config) keys(d *db.DB) keys.Config {
+	cfg := keys.Config{
+		DB: d, KEKs: convert(c.KeyEncryptionKeys, internalKEK), Bits: c.KeyBits, Period: c.KeyPeriod, Lead: c.KeyLead, MaxAge: c.JWKSMaxAge, Poll: c.KeyPoll,
+		SnapshotCap: c.KeySnapshotCap, Skew: c.ClockSkew,
+		AccessMax: maxAccessTTL, FamilyMax: maxFamilyTTL, GraceMax: maxGrace,
+		Now: c.Now, Logger: c.Logger,
+	}
+	if c.Signer != nil {
+		cfg.Signer = c.Signer
+	}
+	return cfg
+}
+
+func internalKEK(e KeyEncryptor) keys.KEK {
+	switch e := e.(type) {
+	case nil:
+		return keys.KEK{} // refused, as an empty Secret is
+	case Secret:
+		return e.kek
+	}
+	return keys.RemoteKEK(e)
 }
 
 func newTokens(c *Config, d *db.DB, rings *keys.Rings, emit func(context.Context, Event)) *tokens.Service {

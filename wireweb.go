@@ -41,6 +41,7 @@ func unavailable(err error) bool {
 func (s *Server) checks(c *Config) []web.Check {
 	return []web.Check{
 		{Name: "keys", Run: func(context.Context) error { return s.rings.Ready() }},
+		{Name: "clock", Run: func(context.Context) error { return s.rings.CheckClock() }},
 		{Name: "database", Run: func(ctx context.Context) error { return checkSchema(ctx, c.DB) }},
 	}
 }

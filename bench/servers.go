@@ -44,7 +44,7 @@ func newAuthd(ctx context.Context, cfg childConfig) (*http.Server, func(), error
 		return nil, nil, err
 	}
 	srv, err := authd.New(ctx, authd.Config{
-		Issuer: issuer, DB: pool, KeyEncryptionKeys: []authd.Secret{kek}, Authenticator: everyone{}, Accounts: true,
+		Issuer: issuer, DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek}, Authenticator: everyone{}, Accounts: true,
 		Logger: log,
 	})
 	if err != nil {

@@ -48,7 +48,7 @@ func setUp(ctx context.Context, d *database) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv, err := authd.New(ctx, authd.Config{Issuer: issuer, DB: d.pool, KeyEncryptionKeys: []authd.Secret{secret}, Logger: quiet()})
+	srv, err := authd.New(ctx, authd.Config{Issuer: issuer, DB: d.pool, KeyEncryptionKeys: []authd.KeyEncryptor{secret}, Logger: quiet()})
 	if err != nil {
 		return nil, err
 	}

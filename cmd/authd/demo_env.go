@@ -76,7 +76,7 @@ func newDemoServer(ctx context.Context, issuer string, db *database, log *slog.L
 		return nil, err
 	}
 	return authd.New(ctx, authd.Config{
-		Issuer: issuer, DB: db.pool, KeyEncryptionKeys: []authd.Secret{kek}, Accounts: true, Logger: log,
+		Issuer: issuer, DB: db.pool, KeyEncryptionKeys: []authd.KeyEncryptor{kek}, Accounts: true, Logger: log,
 	})
 }
 

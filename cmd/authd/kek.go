@@ -52,8 +52,8 @@ const kekVariable = "AUTHD_KEK"
 
 // load reads the files and then the environment. Without any, a private database gets a
 // key of its own beside it, and any other is refused.
-func (f *kekFlags) load(ctx context.Context, d *databaseFlags, log *slog.Logger) ([]authd.Secret, error) {
-	var keys []authd.Secret
+func (f *kekFlags) load(ctx context.Context, d *databaseFlags, log *slog.Logger) ([]authd.KeyEncryptor, error) {
+	var keys []authd.KeyEncryptor
 	for _, path := range f.KEKFiles {
 		more, err := readKEKFile(path)
 		if err != nil {
@@ -81,7 +81,7 @@ func (f *kekFlags) load(ctx context.Context, d *databaseFlags, log *slog.Logger)
 	}
 }
 
-func readKEKFile(path string) ([]authd.Secret, error) {
+func readKEKFile(path string) ([]authd.KeyEncryptor, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("key-encryption key: %w", err)
@@ -90,7 +90,7 @@ func readKEKFile(path string) ([]authd.Secret, error) {
 }
 
 // parseKEKs reads one a line; the error names the line and not its text.
-func parseKEKs(from, text string) (keys []authd.Secret, err error) {
+func parseKEKs(from, text string) (keys []authd.KeyEncryptor, err error) {
 	for i, line := range strings.Split(text, "\n") {
 		if strings.TrimSpace(line) == "" {
 			continue
@@ -111,7 +111,7 @@ func parseKEKs(from, text string) (keys []authd.Secret, err error) {
 }
 
 // ownKEK reads the key beside a private database, or makes it.
-func ownKEK(ctx context.Context, dir string, log *slog.Logger) ([]authd.Secret, error) {
+func ownKEK(ctx context.Context, dir string, log *slog.Logger) ([]authd.KeyEncryptor, error) {
 	path := filepath.Join(dir, localKEK)
 	keys, err := readKEKFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {

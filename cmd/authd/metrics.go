@@ -68,7 +68,8 @@ func (m *metrics) event(_ context.Context, e authd.Event) {
 
 var eventNames = []string{
 	"grant_issued", "family_revoked", "reuse_detected", "db_rollback_suspected", "grace_replayed",
-	"foreign_token_refused", "token_revoked", "subject_ended", "client_ended", "key_rotated",
+	"foreign_token_refused", "token_revoked", "subject_ended", "client_ended",
+	"key_announced", "key_rotated", "key_revoked", "key_expired",
 }
 
 func eventName(e authd.Event) string {
@@ -92,8 +93,14 @@ func eventName(e authd.Event) string {
 		return "subject_ended"
 	case authd.ClientEnded:
 		return "client_ended"
+	case authd.KeyAnnounced:
+		return "key_announced"
 	case authd.KeyRotated:
 		return "key_rotated"
+	case authd.KeyRevoked:
+		return "key_revoked"
+	case authd.KeyExpired:
+		return "key_expired"
 	}
 	return "other"
 }
@@ -107,7 +114,8 @@ var (
 	waiting       = describe("signatures_waiting", "Signatures that wait for a processor.")
 	snapshotAge   = describe("key_snapshot_age_seconds", "Age of the key rings in memory; above 60 the server refuses to sign.")
 	keyAge        = describe("key_age_seconds", "How long the signing key has been signing.", "ring")
-	keyRotation   = describe("key_next_rotation_timestamp_seconds", "When the signing key is planned to be replaced.", "ring")
+	keyRotation   = describe("key_next_rotation_seconds", "Time until the signing key is planned to be replaced; negative when late.", "ring")
+	clockSkew     = describe("clock_skew_seconds", "How far this host's clock is ahead of the database's; beyond 5 the server is not ready.")
 	rowsDeleted   = describe("rows_deleted_total", "Dead rows deleted.", "table")
 	poolConns     = describe("pool_connections", "Connections to PostgreSQL.", "state")
 	poolMax       = describe("pool_connections_max", "Most connections to PostgreSQL.")
@@ -131,9 +139,10 @@ func (c serverCollector) Collect(ch chan<- prometheus.Metric) {
 	for ring, age := range s.KeyAge {
 		ch <- gauge(keyAge, age.Seconds(), ring)
 	}
-	for ring, t := range s.KeyNextRotation {
-		ch <- gauge(keyRotation, float64(t.Unix()), ring)
+	for ring, d := range s.KeyRotatesIn {
+		ch <- gauge(keyRotation, d.Seconds(), ring)
 	}
+	ch <- gauge(clockSkew, s.ClockSkew.Seconds())
 	for table, n := range s.RowsDeleted {
 		ch <- counter(rowsDeleted, float64(n), table)
 	}

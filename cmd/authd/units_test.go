@@ -27,7 +27,10 @@ func TestEventNames(t *testing.T) {
 		authd.TokenRevoked{},
 		authd.SubjectEnded{},
 		authd.ClientEnded{},
+		authd.KeyAnnounced{},
 		authd.KeyRotated{},
+		authd.KeyRevoked{},
+		authd.KeyExpired{},
 	}
 	got := convert(events, eventName)
 	if diff := cmp.Diff(eventNames, got); diff != "" {

@@ -71,7 +71,7 @@ func newServer(ctx context.Context, issuer string, pool *pgxpool.Pool, kek strin
 		return nil, err
 	}
 	return authd.New(ctx, authd.Config{
-		Issuer: issuer, DB: pool, KeyEncryptionKeys: []authd.Secret{secret},
+		Issuer: issuer, DB: pool, KeyEncryptionKeys: []authd.KeyEncryptor{secret},
 		Authenticator: users, Accounts: true, // POST /account/login asks users
 	})
 }

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/go-authd/authd/internal/oauth"
@@ -20,12 +19,14 @@ func (d *DB) Keys(ctx context.Context) ([]oauth.Key, error) {
 // SealedKey is a key with its private half as it lies in the database.
 type SealedKey struct {
 	oauth.Key
-	PrivateJWE *string // nil once wiped
+	PrivateJWE *string // nil once wiped, or with SignerKey
+	SignerKey  *string // the name of the private half at a KMS or HSM
+	SafeLead   time.Duration
 	ReadAt     time.Time
 }
 
 const liveKeys = `
-select ` + keyColumns + `, private_jwe, c.read_at
+select ` + keyColumns + `, private_jwe, signer_key, safe_lead, c.read_at
 from authd.signing_keys, (select authd.clock() as read_at) c
 where revoked_at is null and (published_until is null or published_until > c.read_at)
 order by ring, seq`
@@ -36,22 +37,23 @@ func (d *DB) LiveKeys(ctx context.Context) ([]SealedKey, error) {
 	return all[SealedKey](ctx, d, "read keys", liveKeys)
 }
 
-// NewKey is a key that no row has yet.
+// NewKey is a key that no row has yet. It has a PrivateJWE or a SignerKey.
 type NewKey struct {
 	KID        string
 	Alg        string
 	PublicJWK  []byte
-	PrivateJWE string
+	PrivateJWE *string
+	SignerKey  *string
 }
 
 const makeRing = `
 with inserted as (
   insert into authd.signing_keys
-    (kid, ring, seq, alg, public_jwk, private_jwe, announced_at, rotate_after, signs_from)
-  select k.kid, $1, k.seq, k.alg, k.public_jwk, k.private_jwe, c.at, c.at + k.seq * $10::interval,
-    case k.seq when 1 then c.at end
+    (kid, ring, seq, alg, public_jwk, private_jwe, signer_key, announced_at, rotate_after, signs_from, safe_lead)
+  select k.kid, $1, k.seq, k.alg, k.public_jwk, k.private_jwe, k.signer_key, c.at, c.at + k.seq * $12::interval,
+    case k.seq when 1 then c.at end, $13
   from (select authd.clock() as at) c,
-    (values (1, $2, $3, $4::jsonb, $5), (2, $6, $7, $8::jsonb, $9)) as k (seq, kid, alg, public_jwk, private_jwe)
+    (values (1, $2, $3, $4::jsonb, $5, $6), (2, $7, $8, $9::jsonb, $10, $11)) as k (seq, kid, alg, public_jwk, private_jwe, signer_key)
   where not exists (select from authd.signing_keys where ring = $1)
   on conflict do nothing
   returning kid
@@ -61,65 +63,25 @@ select count(*) = 2 as made from inserted`
 // MakeRing gives a ring without keys its first two: one that signs at once, one that is
 // announced. It reports whether it did: a ring that has keys, or that another replica is
 // making, is left as it is.
-func (d *DB) MakeRing(ctx context.Context, ring oauth.Ring, signing, announced NewKey, period time.Duration) (bool, error) {
+func (d *DB) MakeRing(ctx context.Context, ring oauth.Ring, signing, announced NewKey, period, safeLead time.Duration) (bool, error) {
 	row, err := write[struct{ Made bool }](ctx, d, "make key ring", makeRing, ring,
-		signing.KID, signing.Alg, signing.PublicJWK, signing.PrivateJWE,
-		announced.KID, announced.Alg, announced.PublicJWK, announced.PrivateJWE, period)
+		signing.KID, signing.Alg, signing.PublicJWK, signing.PrivateJWE, signing.SignerKey,
+		announced.KID, announced.Alg, announced.PublicJWK, announced.PrivateJWE, announced.SignerKey, period, safeLead)
 	return row.Made, err
 }
 
-// RotationStep names the state of a ring from which a rotation starts, and what it writes.
-type RotationStep struct {
-	Ring               oauth.Ring
-	Signing, Announced string // the kids that the caller saw
-	Next               NewKey
-	// SafeLead is how long Announced must have been announced; zero: not at all.
-	SafeLead time.Duration
-	// PublishedFor is how long the key that is closed stays published.
-	PublishedFor time.Duration
-	Period       time.Duration
-}
-
-// One statement, so that it needs no session (transaction-pooling proxies) and no lock
-// beyond the row of the signing key: racers wait there, and find it closed. The key
-// announced when the ring was made is old enough at once: no verifier holds a set
-// without it.
-const rotateKey = `
-with closed as (
-  update authd.signing_keys k set signs_until = c.at, published_until = c.at + $5::interval
-  from (select authd.clock() as at) c
-  where k.ring = $1 and k.kid = $2
-    and k.signs_from is not null and k.signs_until is null and k.revoked_at is null
-    and exists (
-      select from authd.signing_keys a
-      where a.ring = $1 and a.kid = $3 and a.signs_from is null and a.revoked_at is null
-        and (a.announced_at <= c.at - $4::interval
-          or not exists (select from authd.signing_keys e where e.ring = $1 and e.announced_at < a.announced_at)))
-  returning c.at
-), opened as (
-  update authd.signing_keys k set signs_from = closed.at, rotate_after = closed.at + $6::interval
-  from closed
-  where k.ring = $1 and k.kid = $3 and k.signs_from is null and k.revoked_at is null
-  returning k.seq, closed.at
-), announced as (
-  insert into authd.signing_keys (kid, ring, seq, alg, public_jwk, private_jwe, announced_at, rotate_after)
-  select $7, $1, opened.seq + 1, $8, $9, $10, opened.at, opened.at + 2 * $6::interval
-  from opened
+const raiseSafeLead = `
+with raised as (
+  update authd.signing_keys set safe_lead = $1
+  where signs_until is null and revoked_at is null and safe_lead < $1
   returning kid
 )
-select exists (select from announced) as stepped`
+select count(*) as raised from raised`
 
-// RotateKey closes the signing key, opens the announced one and announces the next, or
-// does nothing: of any number of callers that saw the same two keys, exactly one reports
-// true. False says that one of the two is no longer what the caller saw, or that the
-// announced key is younger than the safe lead.
-func (d *DB) RotateKey(ctx context.Context, s RotationStep) (bool, error) {
-	row, err := write[struct{ Stepped bool }](ctx, d, "rotate keys", rotateKey, s.Ring, s.Signing, s.Announced,
-		s.SafeLead, s.PublishedFor, s.Period, s.Next.KID, s.Next.Alg, s.Next.PublicJWK, s.Next.PrivateJWE)
-	if errors.Is(err, ErrExists) {
-		return false, nil // a racer took the place in the sequence
-	}
-	return row.Stepped, err
+// RaiseSafeLead lets the open keys of both rings remember what a server promises verifiers.
+func (d *DB) RaiseSafeLead(ctx context.Context, safeLead time.Duration) error {
+	_, err := write[struct{ Raised int64 }](ctx, d, "raise the safe lead", raiseSafeLead, safeLead)
+	return err
 }
 
 const wipeKeys = `
@@ -131,33 +93,35 @@ with wiped as (
 select coalesce(array_agg(kid order by kid), '{}') as kids from wiped`
 
 // WipeKeys removes the private halves of keys that stopped signing longer than after ago,
-// and names them.
+// and names them. Those at a KMS or HSM are left: see [DB.DeadSignerKeys].
 func (d *DB) WipeKeys(ctx context.Context, after time.Duration) ([]string, error) {
 	row, err := write[struct{ KIDs []string }](ctx, d, "wipe private keys", wipeKeys, after)
 	return row.KIDs, err
 }
 
-// KEKCheck is a known text, sealed under the key-encryption key that it names.
-type KEKCheck struct {
-	KEKID  string
-	Sealed string
+// SignerKey is a private half at a KMS or HSM.
+type SignerKey struct{ KID, Name string }
+
+const deadSignerKeys = `
+select kid, signer_key as name from authd.signing_keys
+where signer_key is not null and (revoked_at is not null or signs_until + $1::interval <= authd.clock())
+order by ring, seq`
+
+// DeadSignerKeys lists the private halves at a KMS or HSM which nothing needs: of revoked
+// keys, and of those that stopped signing longer than after ago.
+func (d *DB) DeadSignerKeys(ctx context.Context, after time.Duration) ([]SignerKey, error) {
+	return all[SignerKey](ctx, d, "read dead keys", deadSignerKeys, after)
 }
 
-const kekChecks = `select kek_id, sealed from authd.kek_checks order by created_at, kek_id`
-
-// KEKChecks lists one check for each key-encryption key that this database has known.
-func (d *DB) KEKChecks(ctx context.Context) ([]KEKCheck, error) {
-	return all[KEKCheck](ctx, d, "read the KEK checks", kekChecks)
-}
-
-const insertKEKCheck = `
-with inserted as (
-  insert into authd.kek_checks (kek_id, sealed) values ($1, $2) on conflict do nothing returning kek_id
+const forgetSignerKey = `
+with forgotten as (
+  update authd.signing_keys set signer_key = null where kid = $1 and signer_key = $2 returning kid
 )
-select exists (select from inserted) as inserted`
+select exists (select from forgotten) as forgotten`
 
-// InsertKEKCheck keeps the check that is there, if there is one.
-func (d *DB) InsertKEKCheck(ctx context.Context, c KEKCheck) error {
-	_, err := write[struct{ Inserted bool }](ctx, d, "store the KEK check", insertKEKCheck, c.KEKID, c.Sealed)
-	return err
+// ForgetSignerKey notes that a private half has been destroyed, and reports whether this
+// call did.
+func (d *DB) ForgetSignerKey(ctx context.Context, k SignerKey) (bool, error) {
+	row, err := write[struct{ Forgotten bool }](ctx, d, "forget a destroyed key", forgetSignerKey, k.KID, k.Name)
+	return row.Forgotten, err
 }

@@ -71,7 +71,7 @@ func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Fo
 
 // clientCredentials is RFC 6749 §4.4. It stores nothing and never gives a refresh token.
 func (s *Service) clientCredentials(ctx context.Context, caller tokens.Caller, ask ask) (Response, error) {
-	if err := s.cfg.Keys.Admit(); err != nil {
+	if err := s.cfg.Keys.Admit(ctx); err != nil {
 		return Response{}, err
 	}
 	client, now, err := s.client(ctx, caller)

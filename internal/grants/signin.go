@@ -56,7 +56,7 @@ func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Cont
 	if err != nil {
 		return Response{}, err
 	}
-	if err := s.cfg.Keys.Admit(); err != nil {
+	if err := s.cfg.Keys.Admit(ctx); err != nil {
 		return Response{}, err
 	}
 	client, now, err := s.client(ctx, in.Caller)

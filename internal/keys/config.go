@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
-	"github.com/go-authd/authd/internal/oauth"
 )
 
 // lag is the most that any configuration lets a snapshot be old, and so how long a replica
@@ -21,12 +19,15 @@ const lag = 60 * time.Second
 // default.
 const NoSkew = -1
 
-// Config configures [New]. DB and KEKs are required; the zero value of every other field
+// Config configures [New]. DB and KEKs or Signer are required; the zero value of every other field
 // is its default.
 type Config struct {
 	DB *db.DB
-	// KEKs seal private halves at rest: the first seals, all open.
+	// KEKs seal private halves at rest: the first seals, all open. They may be none where
+	// Signer keeps all keys.
 	KEKs []KEK
+	// Signer, if set, makes and keeps the private halves of new keys.
+	Signer Signer
 
 	// Bits is the length of new keys: 2048 (default), 3072 or 4096.
 	Bits int
@@ -52,8 +53,8 @@ type Config struct {
 	// Now is read for the age of the snapshot, by its monotonic part. Default [time.Now].
 	Now    func() time.Time
 	Logger *slog.Logger // default [slog.Default]
-	// OnRotate, if set, is told of each step that this Rings made, after its commit.
-	OnRotate func(context.Context, oauth.Ring, Rotation)
+	// OnEvent, if set, is told of each [Event].
+	OnEvent func(context.Context, Event)
 
 	generate func(bits int) (*rsa.PrivateKey, error) // tests reuse keys
 }
@@ -79,7 +80,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	if c.generate == nil {
-		c.generate = func(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) }
+		c.generate = generate
 	}
 	return c
 }
@@ -105,13 +106,16 @@ func (c *Config) validateKeys() error {
 	if c.DB == nil {
 		return errors.New("no database")
 	}
-	if len(c.KEKs) == 0 {
+	if len(c.KEKs) == 0 && c.Signer == nil {
 		return errors.New("no key-encryption key")
 	}
 	seen := make(map[string]bool)
 	for _, k := range c.KEKs {
-		if k.secret == nil {
+		if k.secret == nil && k.remote == nil {
 			return errors.New("a key-encryption key is empty")
+		}
+		if k.ID() == "" {
+			return errors.New("a key-encryption key has no id")
 		}
 		if seen[k.ID()] {
 			return fmt.Errorf("key-encryption key %s is given twice", k.ID())
@@ -165,21 +169,3 @@ func (c *Config) validateSchedule() error {
 	}
 	return nil
 }
-
-// safeLead is how long a key must have been published before it signs: a verifier that
-// honours max-age then holds a set with it.
-func (c *Config) safeLead() time.Duration { return 2*c.MaxAge + c.SnapshotCap + c.Skew }
-
-// publishedFor is how long a key of ring stays published after it was closed: no token
-// outlives it.
-func (c *Config) publishedFor(ring oauth.Ring) time.Duration {
-	lifetime := c.AccessMax
-	if ring == oauth.RefreshRing {
-		lifetime = c.FamilyMax
-	}
-	return lag + lifetime + c.Skew + c.MaxAge
-}
-
-// signsAfter is how long a closed key can still answer a grace retry with the same bytes;
-// then its private half is wiped.
-func (c *Config) signsAfter() time.Duration { return wipeDelay + c.GraceMax }

@@ -3,7 +3,6 @@ package keys
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +15,12 @@ import (
 // have been turned away: clients give up after some seconds, and a refresh signs twice.
 const maxWait = 2 * time.Second
 
-// gate lets GOMAXPROCS signatures run at once, first come, first served: more would only
-// take turns on the same processors and finish later, all of them.
+// maxRemote is how many signatures a KMS or HSM is asked for at once.
+const maxRemote = 64
+
+// gate lets so many signatures run at once, first come, first served. Of those that are
+// made here, GOMAXPROCS: more would only take turns on the same processors and finish
+// later, all of them.
 type gate struct {
 	slots   *semaphore.Weighted
 	size    int64
@@ -26,9 +29,8 @@ type gate struct {
 	signed  atomic.Uint64
 }
 
-func newGate() *gate {
-	size := int64(runtime.GOMAXPROCS(0))
-	return &gate{slots: semaphore.NewWeighted(size), size: size}
+func newGate(size int) *gate {
+	return &gate{slots: semaphore.NewWeighted(int64(size)), size: int64(size)}
 }
 
 // do runs sign when its turn has come, or returns [oauth.Busy] if ctx ends before.
@@ -45,6 +47,22 @@ func (g *gate) do(ctx context.Context, sign func() error) error {
 	}
 	g.measure(time.Since(start))
 	return nil
+}
+
+// start is do for a signature that may hang: it returns when ctx ends, at the latest after
+// hookTimeout, and the signature keeps its slot until it ends.
+func (g *gate) start(ctx context.Context, sign func() (string, error)) (string, error) {
+	g.inside.Add(1)
+	defer g.inside.Add(-1)
+	if err := g.slots.Acquire(ctx, 1); err != nil {
+		return "", fmt.Errorf("wait for the signer: %w: %w", oauth.Busy, err)
+	}
+	begin := time.Now()
+	defer func() { g.measure(time.Since(begin)) }()
+	return hooked(ctx, "sign", func(context.Context) (string, error) {
+		defer g.slots.Release(1)
+		return sign()
+	})
 }
 
 // measure loses a sample when two goroutines store at once, which does no harm.

@@ -57,7 +57,7 @@ func Check(ctx context.Context, cfg Config) error {
 	if err := cfg.validateKeys(); err != nil {
 		return err
 	}
-	r := &Rings{cfg: cfg}
+	r := newRings(cfg)
 	if _, err := r.knownKEKs(ctx); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (r *Rings) checkOpen(ctx context.Context) error {
 	}
 	var faults []error
 	for _, row := range rows {
-		if k := newKey(row, nil, r.cfg.KEKs); k.fault != nil {
+		if k := r.newKey(ctx, row, nil); k.fault != nil {
 			faults = append(faults, fmt.Errorf("key %s of ring %s: %w", k.KID, k.Ring, k.fault))
 		}
 	}

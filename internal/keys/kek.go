@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -18,12 +19,14 @@ const redacted = "[redacted]"
 
 const kekBytes = 32
 
-// KEK is a key-encryption key. It prints as "[redacted]".
+// KEK is a key-encryption key: 32 bytes, or one that never leaves a KMS (see [RemoteKEK]).
+// It prints as "[redacted]".
 type KEK struct {
 	id string
 	// secret is a func because fmt does not ask unexported fields for their String and
 	// follows pointers to arrays when the verb does not fit ("%s").
 	secret func() []byte
+	remote func() Encryptor // nil for 32 bytes; a func as secret is
 }
 
 // ParseKEK reads base64 of 32 bytes, standard or URL alphabet, with or without padding,
@@ -51,8 +54,28 @@ func NewKEK(random io.Reader) (string, error) {
 	return base64.StdEncoding.EncodeToString(b[:]), nil
 }
 
-// ID is the first 8 hex digits of SHA-256("authd kek id" ‖ key). It is no secret.
+// ID is the first 8 hex digits of SHA-256("authd kek id" ‖ key), or what the KMS calls its
+// key. It is no secret.
 func (k KEK) ID() string { return k.id }
+
+var errZeroKEK = errors.New("key-encryption key is empty")
+
+// Encrypt is what seals are made with, for text of any kind.
+func (k KEK) Encrypt(ctx context.Context, plaintext, aad []byte) ([]byte, error) {
+	if k.secret == nil && k.remote == nil {
+		return nil, errZeroKEK
+	}
+	sealed, err := k.seal(ctx, plaintext, string(aad))
+	return []byte(sealed), err
+}
+
+// Decrypt opens what Encrypt made with the same aad.
+func (k KEK) Decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, error) {
+	if k.secret == nil && k.remote == nil {
+		return nil, errZeroKEK
+	}
+	return open(ctx, []KEK{k}, string(ciphertext), string(aad))
+}
 
 // String returns "[redacted]", and so in their ways do the four methods below.
 func (KEK) String() string { return redacted }
@@ -76,11 +99,18 @@ const (
 	sealEnc = jose.A256CBC_HS512
 )
 
-// seal encrypts plaintext under k, bound to where it belongs. The result is the JWE JSON
-// serialization (RFC 7516 §7.2.2): the compact one has no place for aad, and go-jose
-// would drop it silently.
-func (k KEK) seal(plaintext []byte, aad string) (string, error) {
-	enc, err := jose.NewEncrypter(sealEnc, jose.Recipient{Algorithm: sealAlg, Key: k.secret(), KeyID: k.id}, nil)
+// seal encrypts plaintext under k, bound to where it belongs.
+func (k KEK) seal(ctx context.Context, plaintext []byte, aad string) (string, error) {
+	if k.remote != nil {
+		return sealRemote(ctx, k.remote(), plaintext, aad)
+	}
+	return sealUnder(k.secret(), k.id, nil, plaintext, aad)
+}
+
+// sealUnder makes the JWE JSON serialization (RFC 7516 §7.2.2): the compact one has no
+// place for aad, and go-jose would drop it silently. extra is added to the protected header.
+func sealUnder(key []byte, id string, extra *jose.EncrypterOptions, plaintext []byte, aad string) (string, error) {
+	enc, err := jose.NewEncrypter(sealEnc, jose.Recipient{Algorithm: sealAlg, Key: key, KeyID: id}, extra)
 	if err != nil {
 		return "", fmt.Errorf("seal: %w", err)
 	}
@@ -101,20 +131,31 @@ func (e *missingKEK) Error() string {
 var errSealed = errors.New("sealed text is damaged or belongs elsewhere")
 
 // open decrypts what seal made of aad, under whichever of keks it names.
-func open(keks []KEK, sealed, aad string) ([]byte, error) {
-	id, err := sealedUnder(sealed)
+func open(ctx context.Context, keks []KEK, sealed, aad string) ([]byte, error) {
+	h, err := readSeal(sealed)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range keks {
-		if k.id == id {
-			return k.open(sealed, aad)
+		if k.id == h.KID {
+			return k.open(ctx, h, sealed, aad)
 		}
 	}
-	return nil, &missingKEK{id}
+	return nil, &missingKEK{h.KID}
 }
 
-func (k KEK) open(sealed, aad string) ([]byte, error) {
+// open wants a seal made as k makes them: with an encrypted data key or without one.
+func (k KEK) open(ctx context.Context, h sealHeader, sealed, aad string) ([]byte, error) {
+	if (k.remote != nil) != (h.DataKey != nil) {
+		return nil, errSealed
+	}
+	if k.remote != nil {
+		return openRemote(ctx, k.remote(), h.DataKey, sealed, aad)
+	}
+	return openUnder(k.secret(), sealed, aad)
+}
+
+func openUnder(key []byte, sealed, aad string) ([]byte, error) {
 	obj, err := jose.ParseEncryptedJSON(sealed, []jose.KeyAlgorithm{sealAlg}, []jose.ContentEncryption{sealEnc})
 	if err != nil {
 		return nil, errSealed // go-jose's text may quote the input
@@ -122,17 +163,25 @@ func (k KEK) open(sealed, aad string) ([]byte, error) {
 	if string(obj.GetAuthData()) != aad {
 		return nil, errSealed
 	}
-	plaintext, err := obj.Decrypt(k.secret())
+	plaintext, err := obj.Decrypt(key)
 	if err != nil {
 		return nil, errSealed
 	}
 	return plaintext, nil
 }
 
-// sealedUnder reads the id of the key-encryption key from the protected header. It takes
-// nothing but the flattened form and the three header members that seal writes: no zip,
-// no unprotected header, no second recipient.
-func sealedUnder(sealed string) (string, error) {
+// sealHeader is the protected header of a seal.
+type sealHeader struct {
+	Alg jose.KeyAlgorithm      `json:"alg"`
+	Enc jose.ContentEncryption `json:"enc"`
+	KID string                 `json:"kid"` // the id of the key-encryption key
+	// DataKey is the key of the JWE, encrypted by the KMS, where one is the keeper of KID.
+	DataKey []byte `json:"encrypted_data_key"`
+}
+
+// readSeal reads the protected header. It takes nothing but the flattened form and the
+// header members that seal writes: no zip, no unprotected header, no second recipient.
+func readSeal(sealed string) (h sealHeader, err error) {
 	var flat struct {
 		Protected    string `json:"protected"`
 		EncryptedKey string `json:"encrypted_key"`
@@ -142,24 +191,19 @@ func sealedUnder(sealed string) (string, error) {
 		Tag          string `json:"tag"`
 	}
 	if err := decodeStrict([]byte(sealed), &flat); err != nil {
-		return "", errSealed
+		return h, errSealed
 	}
 	protected, err := base64.RawURLEncoding.Strict().DecodeString(flat.Protected)
 	if err != nil {
-		return "", errSealed
+		return h, errSealed
 	}
-	var header struct {
-		Alg jose.KeyAlgorithm      `json:"alg"`
-		Enc jose.ContentEncryption `json:"enc"`
-		KID string                 `json:"kid"`
+	if err := decodeStrict(protected, &h); err != nil {
+		return h, errSealed
 	}
-	if err := decodeStrict(protected, &header); err != nil {
-		return "", errSealed
+	if h.Alg != sealAlg || h.Enc != sealEnc || h.KID == "" {
+		return h, errSealed
 	}
-	if header.Alg != sealAlg || header.Enc != sealEnc || header.KID == "" {
-		return "", errSealed
-	}
-	return header.KID, nil
+	return h, nil
 }
 
 func decodeStrict(b []byte, v any) error {

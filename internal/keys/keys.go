@@ -3,18 +3,23 @@
 //
 // A [Rings] works on an immutable snapshot of the database that it renews by polling.
 // Signing, verifying and the document take no lock and no query; only a kid that the
-// snapshot does not know causes one, at most once a second.
+// snapshot does not know, or a snapshot that is too old to sign with, causes one, at most
+// once a second.
 package keys
 
 import (
 	"context"
+	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/openssl"
 )
 
 var (
@@ -34,9 +39,7 @@ const (
 	// readTimeout bounds a reading of the rings, so that a hanging database cannot hold
 	// up the next attempt.
 	readTimeout = 5 * time.Second
-	// retryInterval is the poll after a failed one, if that is sooner.
-	retryInterval = time.Second
-	// rereadInterval is the least time between two readings that tokens cause.
+	// rereadInterval is the least time between two readings that requests cause.
 	rereadInterval = time.Second
 	// wipeDelay is how long a private half outlives its signing, apart from the grace
 	// window: snapshots that still call it signing are at most 60 s old.
@@ -50,10 +53,13 @@ type Rings struct {
 	gate     *gate
 	snapshot atomic.Pointer[snapshot]
 
+	remoteGate  *gate
+	signerFault atomic.Pointer[error] // of the Signer, until it signs again
+
 	// reading is held while the database is read, so that no older snapshot replaces a
 	// newer one. It guards the two fields below.
 	reading   chan struct{}
-	rereadAt  time.Time // when a token last caused a reading
+	rereadAt  time.Time // when a request last caused a reading
 	rereadErr error     // what came of it
 }
 
@@ -69,53 +75,22 @@ func New(ctx context.Context, cfg Config) (*Rings, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	r := &Rings{cfg: cfg, gate: newGate(), reading: make(chan struct{}, 1)}
-	if err := r.checkKEKs(ctx); err != nil {
-		return nil, err
+	r := newRings(cfg)
+	for _, step := range []func(context.Context) error{r.checkKEKs, r.makeRings, r.raiseSafeLead, r.refresh} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err := r.makeRings(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.refresh(ctx); err != nil {
-		return nil, err
+	if openssl.Enabled {
+		cfg.Logger.InfoContext(ctx, "libcrypto signs", "version", openssl.Version())
 	}
 	return r, nil
 }
 
-// Run renews the snapshot and wipes private halves that are due, until ctx ends. Every
-// replica runs it; none leads. A failed poll is logged and tried again after a second.
-func (r *Rings) Run(ctx context.Context) {
-	timer := time.NewTimer(r.cfg.Poll)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			timer.Reset(r.poll(ctx))
-		}
+func newRings(cfg Config) *Rings {
+	return &Rings{
+		cfg: cfg, gate: newGate(runtime.GOMAXPROCS(0)), remoteGate: newGate(maxRemote), reading: make(chan struct{}, 1),
 	}
-}
-
-// poll returns when to poll next.
-func (r *Rings) poll(ctx context.Context) time.Duration {
-	err := errors.Join(r.wipe(ctx), r.refresh(ctx))
-	if err == nil || ctx.Err() != nil {
-		return r.cfg.Poll
-	}
-	age := r.snapshot.Load().age(r.cfg.Now())
-	r.cfg.Logger.WarnContext(ctx, "signing keys could not be read", "snapshot_age", age, "err", err)
-	return min(r.cfg.Poll, retryInterval)
-}
-
-func (r *Rings) wipe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	kids, err := r.cfg.DB.WipeKeys(ctx, r.cfg.signsAfter())
-	if err == nil && len(kids) > 0 {
-		r.cfg.Logger.InfoContext(ctx, "private halves of retired signing keys wiped", "kids", kids)
-	}
-	return err
 }
 
 // refresh replaces the snapshot by what the database says now.
@@ -130,32 +105,22 @@ func (r *Rings) refresh(ctx context.Context) error {
 // read needs the reading lock. Keys that have not changed are taken over as they are:
 // parsed once, and complained about once.
 func (r *Rings) read(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	readAt := r.cfg.Now() // before the answer, so that the age is never understated
-	rows, err := r.cfg.DB.LiveKeys(ctx)
+	rows, err := r.cfg.DB.LiveKeys(reading)
 	if err != nil {
 		return err
 	}
-	s, err := newSnapshot(readAt, rows, r.load(ctx))
+	answeredAt := r.cfg.Now()
+	opening, cancel := context.WithTimeout(ctx, min(hookTimeout, r.cfg.SnapshotCap/4))
+	defer cancel()
+	s, err := newSnapshot(readAt, answeredAt, rows, r.load(opening))
 	if err != nil {
 		return err
 	}
-	r.logRotations(ctx, r.snapshot.Swap(s), s)
+	r.tellChanges(ctx, r.snapshot.Swap(s), s)
 	return nil
-}
-
-// logRotations tells the log of each replica, whoever rotated.
-func (r *Rings) logRotations(ctx context.Context, before, now *snapshot) {
-	for _, name := range allRings {
-		if before == nil || before.rings[name] == nil || now.rings[name] == nil {
-			continue
-		}
-		was, is := before.rotation(name), now.rotation(name)
-		if was.Signing != is.Signing {
-			r.cfg.Logger.InfoContext(ctx, "another key signs", "ring", name, "previous", was.Signing, "signing", is.Signing)
-		}
-	}
 }
 
 // load returns how a row becomes a key: the one of the current snapshot if nothing of it
@@ -163,12 +128,25 @@ func (r *Rings) logRotations(ctx context.Context, before, now *snapshot) {
 func (r *Rings) load(ctx context.Context) func(db.SealedKey) *key {
 	old := r.snapshot.Load()
 	return func(row db.SealedKey) *key {
-		k := newKey(row, old.find(row.Ring, row.KID), r.cfg.KEKs)
+		k := r.newKey(ctx, row, old.find(row.Ring, row.KID))
 		if k.fault != nil && !k.inherited {
 			r.cfg.Logger.ErrorContext(ctx, "signing key quarantined", "ring", row.Ring, "kid", row.KID, "err", k.fault)
 		}
 		return k
 	}
+}
+
+// localSigner is libcrypto's in a build that has it, as long as it signs as crypto/rsa does.
+func (r *Rings) localSigner(ctx context.Context, key *rsa.PrivateKey) crypto.Signer {
+	if !openssl.Enabled {
+		return key
+	}
+	s, err := openssl.NewSigner(key)
+	if err != nil {
+		r.cfg.Logger.WarnContext(ctx, "libcrypto signer is not used", "err", err)
+		return key
+	}
+	return s
 }
 
 func (r *Rings) lockReading(ctx context.Context) error {

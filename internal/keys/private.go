@@ -1,6 +1,9 @@
 package keys
 
 import (
+	"context"
+	"crypto"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
@@ -12,12 +15,16 @@ import (
 	"github.com/go-authd/authd/internal/oauth"
 )
 
-// private is a private half; the zero value is none. It prints as "[redacted]", and as an
-// address where fmt does not ask it, inside other structs.
-type private struct{ reveal func() *rsa.PrivateKey }
+// private is what signs for a key; the zero value is none. It prints as "[redacted]", and
+// as an address where fmt does not ask it, inside other structs.
+type private struct {
+	reveal func() crypto.Signer
+	// remote: the half is at a KMS or HSM, which may fail, hang and lie.
+	remote bool
+}
 
-func newPrivate(key *rsa.PrivateKey) private {
-	return private{func() *rsa.PrivateKey { return key }}
+func newPrivate(s crypto.Signer) private {
+	return private{reveal: func() crypto.Signer { return s }}
 }
 
 func (p private) isNone() bool { return p.reveal == nil }
@@ -28,32 +35,34 @@ func (private) Format(s fmt.State, _ rune)   { _, _ = io.WriteString(s, redacted
 func (private) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 func (private) LogValue() slog.Value         { return slog.StringValue(redacted) }
 
+func generate(bits int) (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) }
+
 // place is what a private half is bound to when it is sealed: rows cannot be swapped.
 func place(ring oauth.Ring, kid string) string { return string(ring) + " " + kid }
 
-func (p private) seal(k KEK, ring oauth.Ring, kid string) (string, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(p.reveal())
+func seal(ctx context.Context, k KEK, key *rsa.PrivateKey, ring oauth.Ring, kid string) (string, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return "", errors.New("private key cannot be encoded") // x509's text is not ours to trust
 	}
-	return k.seal(der, place(ring, kid))
+	return k.seal(ctx, der, place(ring, kid))
 }
 
-// openPrivate also checks that what comes out is what the row claims: its public half has
+// openSealed also checks that what comes out is what the row claims: its public half has
 // the thumbprint kid.
-func openPrivate(keks []KEK, sealed string, ring oauth.Ring, kid string) (private, error) {
-	der, err := open(keks, sealed, place(ring, kid))
+func openSealed(ctx context.Context, keks []KEK, sealed string, ring oauth.Ring, kid string) (*rsa.PrivateKey, error) {
+	der, err := open(ctx, keks, sealed, place(ring, kid))
 	if err != nil {
-		return private{}, err
+		return nil, err
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	key, ok := parsed.(*rsa.PrivateKey)
 	if err != nil || !ok {
-		return private{}, errors.New("sealed text is no RSA key")
+		return nil, errors.New("sealed text is no RSA key")
 	}
 	if got, err := thumbprint(&key.PublicKey); err != nil || got != kid {
-		return private{}, errors.New("sealed key has another thumbprint than its row")
+		return nil, errors.New("sealed key has another thumbprint than its row")
 	}
 	key.Precompute()
-	return newPrivate(key), nil
+	return key, nil
 }

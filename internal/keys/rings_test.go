@@ -190,8 +190,8 @@ func mustRotate(t testing.TB, r *Rings, ring oauth.Ring, force bool) Rotation {
 
 func mustPoll(t testing.TB, r *Rings) {
 	t.Helper()
-	if next := r.poll(t.Context()); next != r.cfg.Poll {
-		t.Fatal("poll failed")
+	if err := errors.Join(r.poll(t.Context()), r.tend(t.Context())); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,22 +48,51 @@ func (r *Rings) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotati
 	if err != nil {
 		return Rotation{}, err
 	}
-	next, stepped, err := r.step(ctx, ring, seen, force)
+	out, err := r.advance(ctx, ring, seen, step{force: force})
+	if err != nil || out.Stepped {
+		return out, err
+	}
+	s := r.snapshot.Load()
+	now := s.rotation(ring)
+	if now.Signing != seen.Signing || now.Announced != seen.Announced {
+		return now, nil
+	}
+	return Rotation{}, &TooYoungError{Ring: ring, SafeAt: s.rings[ring].safeAt(r.cfg.safeLead())}
+}
+
+// step is what kind of rotation it is.
+type step struct{ due, force, revoke bool }
+
+// advance makes the step from what was seen, unless the database says no; then the outcome
+// is zero. The snapshot is younger than the step in any case.
+func (r *Rings) advance(ctx context.Context, ring oauth.Ring, seen Rotation, kind step) (Rotation, error) {
+	next, err := r.makeKey(ctx, ring)
 	if err != nil {
 		return Rotation{}, err
 	}
-	err = r.refresh(ctx)
-	if !stepped {
-		return r.notStepped(ring, seen, err)
+	stepped, err := r.cfg.DB.RotateKey(ctx, db.RotationStep{
+		Ring: ring, Signing: seen.Signing, Announced: seen.Announced, Next: next,
+		Due: kind.due, Force: kind.force, Revoke: kind.revoke,
+		SafeLead: r.cfg.safeLead(), PublishedFor: r.cfg.publishedFor(ring), Period: r.cfg.Period,
+	})
+	if err != nil || !stepped {
+		r.discard(ctx, next, err)
+		return Rotation{}, errors.Join(err, r.refresh(ctx))
 	}
-	out := Rotation{Previous: seen.Signing, Signing: seen.Announced, Announced: next, Stepped: true}
-	if err != nil { // the step is made; the next poll sees it
-		r.cfg.Logger.WarnContext(ctx, "signing keys could not be read after a rotation", "ring", ring, "err", err)
+	out := Rotation{Previous: seen.Signing, Signing: seen.Announced, Announced: next.KID, Stepped: true}
+	r.reload(ctx, ring)
+	if !kind.revoke {
+		r.emit(ctx, Rotated{ring, out})
 	}
-	if r.cfg.OnRotate != nil {
-		r.cfg.OnRotate(ctx, ring, out)
-	}
+	r.emit(ctx, Announced{ring, next.KID})
 	return out, nil
+}
+
+// reload is for after a change that is made: if it fails, the next poll sees the change.
+func (r *Rings) reload(ctx context.Context, ring oauth.Ring) {
+	if err := r.refresh(ctx); err != nil {
+		r.cfg.Logger.WarnContext(ctx, "signing keys could not be read after a change", "ring", ring, "err", err)
+	}
 }
 
 // beforeRotation returns the kids from which a step starts. A signing key that is
@@ -93,55 +123,4 @@ func (s *snapshot) rotation(name oauth.Ring) Rotation {
 		out.Previous = g.retired[0].KID
 	}
 	return out
-}
-
-// step returns the kid that it announced, if it made the step.
-func (r *Rings) step(ctx context.Context, ring oauth.Ring, seen Rotation, force bool) (string, bool, error) {
-	next, err := r.newKey(ring)
-	if err != nil {
-		return "", false, err
-	}
-	step := db.RotationStep{
-		Ring: ring, Signing: seen.Signing, Announced: seen.Announced, Next: next,
-		SafeLead: r.cfg.safeLead(), PublishedFor: r.cfg.publishedFor(ring), Period: r.cfg.Period,
-	}
-	if force {
-		step.SafeLead = 0
-	}
-	stepped, err := r.cfg.DB.RotateKey(ctx, step)
-	return next.KID, stepped, err
-}
-
-// notStepped tells a race that was lost from a key that was too young.
-func (r *Rings) notStepped(ring oauth.Ring, seen Rotation, readErr error) (Rotation, error) {
-	if readErr != nil {
-		return Rotation{}, readErr
-	}
-	s := r.snapshot.Load()
-	now := s.rotation(ring)
-	if now.Signing != seen.Signing || now.Announced != seen.Announced {
-		return now, nil
-	}
-	return Rotation{}, &TooYoungError{Ring: ring, SafeAt: s.find(ring, now.Announced).AnnouncedAt.Add(r.cfg.safeLead())}
-}
-
-// newKey makes a key and seals its private half for ring.
-func (r *Rings) newKey(ring oauth.Ring) (db.NewKey, error) {
-	generated, err := r.cfg.generate(r.cfg.Bits)
-	if err != nil {
-		return db.NewKey{}, fmt.Errorf("generate a key: %w", err)
-	}
-	kid, err := thumbprint(&generated.PublicKey)
-	if err != nil {
-		return db.NewKey{}, fmt.Errorf("name a key: %w", err)
-	}
-	public, err := publicJWK(&generated.PublicKey, kid)
-	if err != nil {
-		return db.NewKey{}, fmt.Errorf("encode a public key: %w", err)
-	}
-	sealed, err := newPrivate(generated).seal(r.cfg.KEKs[0], ring, kid)
-	if err != nil {
-		return db.NewKey{}, err
-	}
-	return db.NewKey{KID: kid, Alg: alg, PublicJWK: public, PrivateJWE: sealed}, nil
 }

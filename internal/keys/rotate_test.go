@@ -94,9 +94,9 @@ func TestRotateTellsTheHook(t *testing.T) {
 	w := newWorld(t)
 	var told []Rotation
 	cfg := w.config()
-	cfg.OnRotate = func(_ context.Context, ring oauth.Ring, out Rotation) {
-		if ring == oauth.RefreshRing {
-			told = append(told, out)
+	cfg.OnEvent = func(_ context.Context, e Event) {
+		if e, ok := e.(Rotated); ok && e.Ring == oauth.RefreshRing {
+			told = append(told, e.Rotation)
 		}
 	}
 	r, err := New(t.Context(), cfg)

@@ -3,6 +3,7 @@ package keys
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -51,11 +52,11 @@ func TestParseKEK(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	k, other := newTestKEK(t), newTestKEK(t)
-	sealed, err := k.seal([]byte("secret"), "here")
+	sealed, err := k.seal(t.Context(), []byte("secret"), "here")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := open([]KEK{other, k}, sealed, "here"); err != nil || string(text) != "secret" {
+	if text, err := open(t.Context(), []KEK{other, k}, sealed, "here"); err != nil || string(text) != "secret" {
 		t.Fatalf("got %q, %v, want what was sealed", text, err)
 	}
 	edit := func(member, value string) string {
@@ -91,11 +92,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"encryption A256GCM", forged(jose.A256KW, jose.A256GCM, jose.NONE), "here"},
 		{"zip", forged(jose.A256KW, jose.A256CBC_HS512, jose.DEFLATE), "here"},
 	} {
-		if text, err := open([]KEK{k}, tt.sealed, tt.place); err == nil {
+		if text, err := open(t.Context(), []KEK{k}, tt.sealed, tt.place); err == nil {
 			t.Errorf("%s: opened %q", tt.name, text)
 		}
 	}
-	_, err = open([]KEK{other}, sealed, "here")
+	_, err = open(t.Context(), []KEK{other}, sealed, "here")
 	if lacks, ok := errors.AsType[*missingKEK](err); !ok || lacks.id != k.ID() {
 		t.Errorf("got %v, want that %s is missing", err, k.ID())
 	}
@@ -110,25 +111,25 @@ func TestOpenPrivateComparesTheThumbprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, false} {
-		sealed, err := newPrivate(testKey(i)).seal(k, oauth.AccessRing, kid)
+		sealed, err := seal(t.Context(), k, testKey(i), oauth.AccessRing, kid)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openPrivate([]KEK{k}, sealed, oauth.AccessRing, kid); (err == nil) != want {
+		if _, err := openSealed(t.Context(), []KEK{k}, sealed, oauth.AccessRing, kid); (err == nil) != want {
 			t.Errorf("key %d: %v", i, err)
 		}
 	}
-	if sealed, err := k.seal([]byte("no key"), place(oauth.AccessRing, kid)); err != nil {
+	if sealed, err := k.seal(t.Context(), []byte("no key"), place(oauth.AccessRing, kid)); err != nil {
 		t.Fatal(err)
-	} else if _, err := openPrivate([]KEK{k}, sealed, oauth.AccessRing, kid); err == nil {
+	} else if _, err := openSealed(t.Context(), []KEK{k}, sealed, oauth.AccessRing, kid); err == nil {
 		t.Error("text that is no key was opened")
 	}
 }
 
 // Every form in which a secret number might be printed.
-func canaries(k private) []string {
+func canaries(k *rsa.PrivateKey) []string {
 	var out []string
-	for _, n := range append([]*big.Int{k.reveal().D, k.reveal().Precomputed.Dp, k.reveal().Precomputed.Qinv}, k.reveal().Primes...) {
+	for _, n := range append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Qinv}, k.Primes...) {
 		b := n.Bytes()
 		out = append(out, n.String()[:40], hex.EncodeToString(b)[:40], strings.ToUpper(hex.EncodeToString(b))[:40],
 			base64.StdEncoding.EncodeToString(b)[:40], base64.RawURLEncoding.EncodeToString(b)[:40],
@@ -168,10 +169,8 @@ func TestPrivateHalvesAreNeverPrinted(t *testing.T) {
 	printed.WriteString(w.dump())
 
 	var secrets []string
-	for _, g := range s.rings {
-		for _, k := range g.byKID {
-			secrets = append(secrets, canaries(k.private)...)
-		}
+	for i := range int(w.made.Load()) {
+		secrets = append(secrets, canaries(testKey(i))...)
 	}
 	kek := w.kek.secret()
 	secrets = append(secrets, hex.EncodeToString(kek), strings.Trim(fmt.Sprint(kek), "[]"),
@@ -200,7 +199,7 @@ func (w *world) dump() string {
 
 func FuzzOpen(f *testing.F) {
 	k := newTestKEK(f)
-	sealed, err := k.seal([]byte("secret"), "access kid")
+	sealed, err := k.seal(f.Context(), []byte("secret"), "access kid")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -209,7 +208,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(`{"protected":"","encrypted_key":"","iv":"","ciphertext":"","tag":""}`, "")
 	f.Add(`{"protected":"`+encode(`{"alg":"A256KW","enc":"A256CBC-HS512","kid":"`+k.id+`"}`)+`","encrypted_key":"AAAA","iv":"AA","ciphertext":"","tag":""}`, "")
 	f.Fuzz(func(t *testing.T, text, place string) {
-		plaintext, err := open([]KEK{k}, text, place)
+		plaintext, err := open(t.Context(), []KEK{k}, text, place)
 		if err == nil && (string(plaintext) != "secret" || place != "access kid") {
 			t.Errorf("%q opened at %q as %q", text, place, plaintext)
 		}

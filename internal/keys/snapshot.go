@@ -2,6 +2,7 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"crypto/rsa"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 type key struct {
 	oauth.Key
 	sealed    *string
+	signerKey *string
+	safeLead  time.Duration
 	public    *rsa.PublicKey
 	private   private
 	signers   *sync.Map // typ to jose.Signer, made once
@@ -23,10 +26,11 @@ type key struct {
 	inherited bool // parsed for an earlier snapshot
 }
 
-// newKey takes parsed halves over from old, if that is the same key.
-func newKey(row db.SealedKey, old *key, keks []KEK) *key {
-	k := &key{Key: row.Key, sealed: row.PrivateJWE}
-	if old != nil && old.Alg == k.Alg && bytes.Equal(old.PublicJWK, k.PublicJWK) && equal(old.sealed, k.sealed) {
+// newKey takes parsed halves over from old, if that is the same key. A fault of a host's
+// KMS or HSM is not taken over: the next reading tries again.
+func (r *Rings) newKey(ctx context.Context, row db.SealedKey, old *key) *key {
+	k := &key{Key: row.Key, sealed: row.PrivateJWE, signerKey: row.SignerKey, safeLead: row.SafeLead}
+	if old.isOf(k) && !isHookError(old.fault) {
 		k.public, k.private, k.signers, k.fault, k.inherited = old.public, old.private, old.signers, old.fault, true
 		return k
 	}
@@ -35,10 +39,52 @@ func newKey(row db.SealedKey, old *key, keks []KEK) *key {
 	if k.fault == nil && k.Alg != alg {
 		k.fault = errors.New("algorithm is not RS256")
 	}
-	if k.fault == nil && k.sealed != nil {
-		k.private, k.fault = openPrivate(keks, *k.sealed, k.Ring, k.KID)
+	if k.fault == nil {
+		k.private, k.fault = r.openPrivate(ctx, k)
+	}
+	if k.fault != nil && old.opened(k) && isElsewhere(k.fault) {
+		k.private, k.signers = old.private, old.signers
+		k.fault, k.inherited = nil, true
 	}
 	return k
+}
+
+// isOf reports whether nothing of the row has changed that was parsed.
+func (k *key) isOf(row *key) bool {
+	return k != nil && k.Alg == row.Alg && bytes.Equal(k.PublicJWK, row.PublicJWK) &&
+		equal(k.sealed, row.sealed) && equal(k.signerKey, row.signerKey)
+}
+
+// opened reports whether k is the same key, opened before its seal was replaced.
+func (k *key) opened(row *key) bool {
+	return k != nil && !k.private.isNone() && k.Alg == row.Alg && bytes.Equal(k.PublicJWK, row.PublicJWK) && row.sealed != nil
+}
+
+// isElsewhere: the seal is whole as far as can be told, but cannot be opened here and now.
+// Somebody rewraps the keys under a key-encryption key that this replica has not got.
+func isElsewhere(err error) bool {
+	_, missing := errors.AsType[*missingKEK](err)
+	return missing || isHookError(err)
+}
+
+func isHookError(err error) bool {
+	_, ok := errors.AsType[*hookError](err)
+	return ok
+}
+
+// openPrivate returns none for a key whose private half is gone.
+func (r *Rings) openPrivate(ctx context.Context, k *key) (private, error) {
+	switch {
+	case k.signerKey != nil:
+		return r.openRemoteKey(ctx, *k.signerKey, k.public)
+	case k.sealed == nil:
+		return private{}, nil
+	}
+	opened, err := openSealed(ctx, r.cfg.KEKs, *k.sealed, k.Ring, k.KID)
+	if err != nil {
+		return private{}, err
+	}
+	return newPrivate(r.localSigner(ctx, opened)), nil
 }
 
 func equal(a, b *string) bool {
@@ -96,17 +142,23 @@ func (g *ring) inOrder() []*key {
 type snapshot struct {
 	readAt time.Time // by Config.Now
 	dbNow  time.Time // at about the same moment, by the database
-	rings  map[oauth.Ring]*ring
-	jwks   jwks
+	// skew is how far this host's clock is ahead of the database's, negative for behind; less
+	// what the question and the answer may have taken on their way.
+	skew  time.Duration
+	rings map[oauth.Ring]*ring
+	jwks  jwks
 }
 
-func newSnapshot(readAt time.Time, rows []db.SealedKey, load func(db.SealedKey) *key) (*snapshot, error) {
+func newSnapshot(readAt, answeredAt time.Time, rows []db.SealedKey, load func(db.SealedKey) *key) (*snapshot, error) {
 	s := &snapshot{readAt: readAt, dbNow: readAt, rings: make(map[oauth.Ring]*ring)}
+	if len(rows) > 0 {
+		s.dbNow = rows[0].ReadAt
+		s.skew = skew(readAt, answeredAt, s.dbNow)
+	}
 	for _, name := range allRings {
 		s.rings[name] = &ring{byKID: make(map[string]*key)}
 	}
 	for _, row := range rows {
-		s.dbNow = row.ReadAt
 		if g, ok := s.rings[row.Ring]; ok {
 			g.add(load(row))
 		}
@@ -114,6 +166,18 @@ func newSnapshot(readAt time.Time, rows []db.SealedKey, load func(db.SealedKey) 
 	var err error
 	s.jwks, err = newJWKS(s.rings[oauth.AccessRing].inOrder())
 	return s, err
+}
+
+// skew compares walls clocks, not monotonic ones.
+func skew(asked, answered, database time.Time) time.Duration {
+	asked, answered = asked.Round(0), answered.Round(0)
+	switch {
+	case asked.After(database):
+		return asked.Sub(database)
+	case answered.Before(database):
+		return answered.Sub(database)
+	}
+	return 0
 }
 
 // find returns nil for a key that the snapshot does not know.
@@ -124,11 +188,15 @@ func (s *snapshot) find(name oauth.Ring, kid string) *key {
 	return s.rings[name].byKID[kid]
 }
 
-// age is by the monotonic clock: setting the host's clock does not make a snapshot young.
-func (s *snapshot) age(now time.Time) time.Duration { return now.Sub(s.readAt) }
+// age is the larger of what two clocks say. Setting the host's clock back does not make a
+// snapshot young: the monotonic one does not move. That one stands still while a host
+// sleeps, which the other sees.
+func (s *snapshot) age(now time.Time) time.Duration {
+	return max(now.Sub(s.readAt), now.Round(0).Sub(s.readAt.Round(0)))
+}
 
 // now is the database's clock, as far as it can be known without asking.
-func (s *snapshot) now(now time.Time) time.Time { return s.dbNow.Add(s.age(now)) }
+func (s *snapshot) now(now time.Time) time.Time { return s.dbNow.Add(now.Sub(s.readAt)) }
 
 // signing returns the key that signs for a ring now.
 func (s *snapshot) signing(name oauth.Ring, now time.Time, limit time.Duration) (*key, error) {

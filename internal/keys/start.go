@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-authd/authd/internal/db"
-	"github.com/go-authd/authd/internal/oauth"
 )
 
 // What a check row holds, and where it belongs.
@@ -41,11 +40,11 @@ func (r *Rings) knownKEKs(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := r.openChecks(checks)
+	known, err := r.openChecks(ctx, checks)
 	if err != nil {
 		return nil, err
 	}
-	if len(checks) > 0 && len(known) == 0 {
+	if len(checks) > 0 && len(known) == 0 && len(r.cfg.KEKs) > 0 {
 		return nil, fmt.Errorf("%w: the database knows %s, given is %s", ErrKEK, checkIDs(checks), r.kekIDs())
 	}
 	return known, r.checkSealed(ctx)
@@ -53,13 +52,16 @@ func (r *Rings) knownKEKs(ctx context.Context) ([]string, error) {
 
 // openChecks returns the ids of the given keys that the database has known. A row of one
 // that is not given is not opened: it may have been retired.
-func (r *Rings) openChecks(checks []db.KEKCheck) (known []string, err error) {
+func (r *Rings) openChecks(ctx context.Context, checks []db.KEKCheck) (known []string, err error) {
 	for _, c := range checks {
 		i := slices.IndexFunc(r.cfg.KEKs, func(k KEK) bool { return k.ID() == c.KEKID })
 		if i < 0 {
 			continue
 		}
-		text, err := open(r.cfg.KEKs[i:i+1], c.Sealed, checkPlace)
+		text, err := open(ctx, r.cfg.KEKs[i:i+1], c.Sealed, checkPlace)
+		if isHookError(err) {
+			return nil, fmt.Errorf("%w: %w", db.ErrUnavailable, err)
+		}
 		if err != nil || string(text) != checkText {
 			return nil, fmt.Errorf("%w: the check row of %s cannot be opened", ErrKEK, c.KEKID)
 		}
@@ -80,9 +82,9 @@ func (r *Rings) checkSealed(ctx context.Context) error {
 		if row.PrivateJWE == nil {
 			continue
 		}
-		id, err := sealedUnder(*row.PrivateJWE)
-		if err == nil && !r.hasKEK(id) && !slices.Contains(missing, id) {
-			missing = append(missing, id)
+		h, err := readSeal(*row.PrivateJWE)
+		if err == nil && !r.hasKEK(h.KID) && !slices.Contains(missing, h.KID) {
+			missing = append(missing, h.KID)
 		}
 	}
 	if len(missing) > 0 {
@@ -92,7 +94,7 @@ func (r *Rings) checkSealed(ctx context.Context) error {
 }
 
 func (r *Rings) insertCheck(ctx context.Context, k KEK) error {
-	sealed, err := k.seal([]byte(checkText), checkPlace)
+	sealed, err := k.seal(ctx, []byte(checkText), checkPlace)
 	if err != nil {
 		return err
 	}
@@ -117,38 +119,4 @@ func checkIDs(checks []db.KEKCheck) string {
 		ids[i] = c.KEKID
 	}
 	return strings.Join(ids, ", ")
-}
-
-// makeRings makes the first two keys of each ring that has none. A ring whose keys are
-// damaged has keys: nothing new is ever made over the old.
-func (r *Rings) makeRings(ctx context.Context) error {
-	all, err := r.cfg.DB.Keys(ctx)
-	if err != nil {
-		return err
-	}
-	for _, ring := range allRings {
-		if slices.ContainsFunc(all, func(k oauth.Key) bool { return k.Ring == ring }) {
-			continue
-		}
-		if err := r.makeRing(ctx, ring); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Rings) makeRing(ctx context.Context, ring oauth.Ring) error {
-	signing, err := r.newKey(ring)
-	if err != nil {
-		return err
-	}
-	announced, err := r.newKey(ring)
-	if err != nil {
-		return err
-	}
-	made, err := r.cfg.DB.MakeRing(ctx, ring, signing, announced, r.cfg.Period)
-	if made {
-		r.cfg.Logger.InfoContext(ctx, "key ring made", "ring", ring, "signing", signing.KID, "announced", announced.KID)
-	}
-	return err
 }

@@ -60,7 +60,7 @@ func (r *Rings) published(ctx context.Context, ring oauth.Ring, kid string) (*ke
 	return k, nil
 }
 
-// reread returns a snapshot younger than old, unless a token caused a reading less than
+// reread returns a snapshot younger than old, unless a request caused a reading less than
 // a second ago: then that reading's outcome holds, a failure too.
 func (r *Rings) reread(ctx context.Context, old *snapshot) (*snapshot, error) {
 	if err := r.lockReading(ctx); err != nil {

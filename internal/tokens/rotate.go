@@ -43,7 +43,7 @@ func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow f
 		return Rotated{}, err
 	}
 	defer leave()
-	if err := s.keys.Admit(); err != nil { // before a generation is used
+	if err := s.keys.Admit(ctx); err != nil { // before a generation is used
 		return Rotated{}, err
 	}
 	for attempt := 1; ; attempt++ {
