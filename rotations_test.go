@@ -43,7 +43,7 @@ func (m *metered) rotate(families []authd.Family, n int) {
 	d := db.New(m.pool)
 	for range n {
 		for _, f := range families {
-			r, err := d.BeginRotation(m.t.Context(), f.ID, f.ClientID)
+			r, err := d.BeginRotation(m.t.Context(), f.ID, f.ClientID, "")
 			if err != nil {
 				m.t.Fatal(err)
 			}

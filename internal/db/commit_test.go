@@ -137,7 +137,7 @@ create trigger warn after insert or update on authd.subjects for each row execut
 func TestWriteOutlivesTheRequest(t *testing.T) {
 	t.Parallel()
 	pool, d := setup(t)
-	r, err := d.BeginRotation(t.Context(), familyID, "shop")
+	r, err := d.BeginRotation(t.Context(), familyID, "shop", "")
 	if err != nil {
 		t.Fatal(err)
 	}

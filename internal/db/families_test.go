@@ -211,7 +211,7 @@ func TestRotationSeesWhatHappenedDuringTheWait(t *testing.T) {
 	}
 	done := make(chan result)
 	go func() {
-		r, err := d.BeginRotation(t.Context(), familyID, "shop")
+		r, err := d.BeginRotation(t.Context(), familyID, "shop", "")
 		done <- result{r, err}
 	}()
 	dbtest.WaitForLocks(t, pool, 1)
@@ -251,7 +251,7 @@ func TestRotationGivesUpOnAHeldLock(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	_, err = d.BeginRotation(t.Context(), familyID, "shop")
+	_, err = d.BeginRotation(t.Context(), familyID, "shop", "")
 
 	if !errors.Is(err, db.ErrLocked) || !errors.Is(err, db.ErrUnavailable) {
 		t.Errorf("got %v, want ErrLocked, which is an ErrUnavailable", err)
@@ -269,7 +269,7 @@ func TestRotationUnderAnotherDefaultIsolation(t *testing.T) {
 	}
 	pool.Reset()
 
-	r, err := d.BeginRotation(t.Context(), familyID, "shop")
+	r, err := d.BeginRotation(t.Context(), familyID, "shop", "")
 	if err != nil {
 		t.Fatal(err)
 	}

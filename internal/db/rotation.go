@@ -30,6 +30,8 @@ type Rotation struct {
 	Client  *oauth.Client
 	Family  *oauth.Family
 	Subject Subject // of the family
+	// KeyValid: the key that signed the token is known and not revoked.
+	KeyValid bool
 	// Arrival is when the transaction began, before it waited for the lock; Now is after.
 	Arrival, Now time.Time
 }
@@ -43,7 +45,8 @@ const (
 	// A join under FOR UPDATE would read rows as of before the wait: each state is a
 	// statement of its own, with a fresh snapshot.
 	readFamilySubject = `
-select coalesce(s.epoch, 0) as epoch, s.ended_at, s.disabled_at, authd.arrival() as arrival, authd.clock() as now
+select coalesce(s.epoch, 0) as epoch, s.ended_at, s.disabled_at, authd.arrival() as arrival, authd.clock() as now,
+  exists (select from authd.signing_keys k where k.kid = $2 and k.ring = 'refresh' and k.revoked_at is null) as key_valid
 from authd.token_families f left join authd.subjects s on s.subject = f.subject
 where f.id = $1`
 )
@@ -51,24 +54,26 @@ where f.id = $1`
 type subjectRow struct {
 	Subject
 	Arrival, Now time.Time
+	KeyValid     bool
 }
 
-// BeginRotation locks the family and then reads the state of its subject and of the
-// client that asks, in one round trip. It returns [ErrLocked] after two seconds.
-func (d *DB) BeginRotation(ctx context.Context, family, client string) (*Rotation, error) {
+// BeginRotation locks the family and then reads the state of its subject, of the client
+// that asks and of the key that signed the token, in one round trip. It returns
+// [ErrLocked] after two seconds.
+func (d *DB) BeginRotation(ctx context.Context, family, client, kid string) (*Rotation, error) {
 	conn, err := d.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := &Rotation{conn: conn}
-	if err := r.begin(ctx, family, client); err != nil {
+	if err := r.begin(ctx, family, client, kid); err != nil {
 		r.Rollback(ctx)
 		return nil, rotationFault("lock family", err)
 	}
 	return r, nil
 }
 
-func (r *Rotation) begin(ctx context.Context, family, client string) error {
+func (r *Rotation) begin(ctx context.Context, family, client, kid string) error {
 	var b pgx.Batch
 	b.Queue(beginRotation)
 	b.Queue(boundRotation)
@@ -88,10 +93,10 @@ func (r *Rotation) begin(ctx context.Context, family, client string) error {
 		}
 		return err
 	})
-	b.Queue(readFamilySubject, family).Query(func(rows pgx.Rows) error {
+	b.Queue(readFamilySubject, family, kid).Query(func(rows pgx.Rows) error {
 		row, err := optional[subjectRow](rows)
 		if row != nil {
-			r.Subject, r.Arrival, r.Now = row.Subject, row.Arrival, row.Now
+			r.Subject, r.Arrival, r.Now, r.KeyValid = row.Subject, row.Arrival, row.Now, row.KeyValid
 		}
 		return err
 	})

@@ -41,7 +41,7 @@ func TestReuseAfterAThousandRotations(t *testing.T) {
 	second := f.mustRefresh(first).RefreshToken
 	fid := claims(t, first)["fid"].(string)
 	for i := range 1000 {
-		r, err := f.db.BeginRotation(t.Context(), fid, "app")
+		r, err := f.db.BeginRotation(t.Context(), fid, "app", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ type refreshClaims struct {
 	Expiry     int64  `json:"exp"`
 	FamilyID   string `json:"fid"`
 	Generation int64  `json:"gen"`
+	KID        string `json:"-"` // of the header
 }
 
 // MintRefresh signs the leaf of the family: the same bytes each time while the leaf's key
@@ -39,7 +40,8 @@ func (s *Service) MintRefresh(ctx context.Context, f *oauth.Family) (string, err
 // parseRefresh does not check exp: an expired consumed token is still evidence of theft.
 func (s *Service) parseRefresh(ctx context.Context, raw string) (refreshClaims, error) {
 	var c refreshClaims
-	_, err := s.parse(ctx, oauth.RefreshRing, oauth.TypeRefreshToken, raw, &c)
+	kid, err := s.parse(ctx, oauth.RefreshRing, oauth.TypeRefreshToken, raw, &c)
+	c.KID = kid
 	if err == nil && (c.Issuer != s.cfg.Issuer || c.Audience != s.cfg.Issuer || c.Type != "refresh") {
 		return c, errNotOurs
 	}

@@ -89,7 +89,7 @@ func (s *Service) rotate(ctx context.Context, caller Caller, token refreshClaims
 	if err != nil {
 		return Rotated{}, err
 	}
-	r, err := s.db.BeginRotation(ctx, token.FamilyID, caller.ClientID())
+	r, err := s.db.BeginRotation(ctx, token.FamilyID, caller.ClientID(), token.KID)
 	if err != nil {
 		return Rotated{}, err
 	}
@@ -129,7 +129,7 @@ const (
 func (s *Service) classify(r *db.Rotation, t refreshClaims) finding {
 	f := r.Family
 	switch {
-	case f == nil || f.RevokedAt != nil || r.Subject.DisabledAt != nil || r.Subject.Epoch != f.UserEpoch:
+	case f == nil || !r.KeyValid || f.RevokedAt != nil || r.Subject.DisabledAt != nil || r.Subject.Epoch != f.UserEpoch:
 		return gone
 	case f.ClientID != r.Client.ID || f.ClientID != t.ClientID:
 		return foreign
@@ -164,7 +164,7 @@ func (s *Service) inGrace(r *db.Rotation) bool {
 func (s *Service) refuse(ctx context.Context, r *db.Rotation, t refreshClaims, found finding) error {
 	switch found {
 	case gone:
-		return dead("family is gone, revoked, or of an earlier epoch")
+		return dead("family is gone, revoked, or of an earlier epoch, or the token's key was revoked")
 	case foreign:
 		f := *r.Family
 		r.Rollback(ctx) // no lock is held while a host is told
