@@ -5,7 +5,7 @@
 //	scripts/soak          # two minutes and more than 20 rotations, then three with the defaults
 //	scripts/soak -short   # half a minute, for CI
 //
-// In the part "fast" keys rotate every 5 s, and the verifiers are told to
+// In the part "fast" the servers rotate by themselves every 5 s, and the verifiers are told to
 // look an unknown kid up at once. In the part "defaults" they are told nothing but addresses
 // and names. A single token that is refused ends the soak with exit code 1, and so does a
 // verifier that has not verified tokens of every key that signed.
