@@ -74,8 +74,8 @@ func (l *load) issueOne(ctx context.Context) {
 		return
 	}
 	l.pool.add(t)
-	for _, t2 := range l.tallies {
-		t2.queue <- t
+	for _, v := range l.tallies {
+		v.queue <- t
 	}
 }
 

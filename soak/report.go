@@ -64,7 +64,7 @@ func publishedBits(ctx context.Context, c *cluster) (map[string]int, error) {
 // print returns the number of faults, each of which has its line.
 func (r *report) print(out io.Writer) int {
 	fmt.Fprintf(out, "\n== %s: %s\n\n", r.part.name, r.part.about)
-	fmt.Fprintf(out, "%d rotations in %s, %d tokens\n\n", r.rotations, r.part.length, r.load.pool.count())
+	fmt.Fprintf(out, "in %s, rotations: %d, tokens: %d\n\n", r.part.length, r.rotations, r.load.pool.count())
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "key\tbits\tsigns from\ttokens")
 	for _, k := range r.keys {
