@@ -35,6 +35,10 @@ type Config struct {
 	// Signer, if set, makes and keeps the private signing keys from now on. Those that lie
 	// sealed in the database sign until their time is over.
 	Signer Signer
+	// SealNewKeys is the way back from a Signer: new keys are made here again, and sealed
+	// under KeyEncryptionKeys. The Signer signs with those it has, and destroys them, until
+	// none is left after the second rotation; then it may go.
+	SealNewKeys bool
 
 	// Authenticator checks sign-ins. Nil means the built-in user store.
 	Authenticator Authenticator
@@ -95,6 +99,8 @@ type Config struct {
 	Now func() time.Time
 	// Random is what keys, identifiers and secrets are made of. Default [rand.Reader].
 	Random io.Reader
+
+	withTimeout func(context.Context, time.Duration) (context.Context, context.CancelFunc) // of hooks; tests set it
 }
 
 // Bounds of the lifetimes.
@@ -136,7 +142,7 @@ func (c *Config) validate() error {
 	if c.DB == nil {
 		return errors.New("authd: Config.DB is missing: pass a pool made with authd.PoolConfig")
 	}
-	if len(c.KeyEncryptionKeys) == 0 && c.Signer == nil {
+	if len(c.KeyEncryptionKeys) == 0 && (c.Signer == nil || c.SealNewKeys) {
 		return errors.New("authd: Config.KeyEncryptionKeys is empty: make a key with authd.NewSecret or `authd kek new`")
 	}
 	if err := checkIssuer(c.Issuer, c.InsecureIssuer); err != nil {

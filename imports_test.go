@@ -69,6 +69,7 @@ var rooms = map[string]room{
 	"internal/migrate":          {ours: []string{"sql"}, theirs: []string{goose, pgxv5}},
 	"internal/pglocal":          {theirs: []string{pgxv5, xsys, xsync}},
 	"internal/dbtest":           {ours: []string{"sql", "internal/db", "internal/migrate", "internal/pglocal"}, theirs: []string{pgxv5, goleak}},
+	"internal/keys/hooktest":    {},
 	"internal/keys/keystest":    {ours: []string{"internal/keys", "internal/db", "internal/dbtest"}, theirs: []string{pgxv5}},
 	"internal/dbtest/dbtestrun": {ours: []string{"internal/pglocal"}},
 	"api":                       {},

@@ -69,10 +69,10 @@ func (c *Config) keys(d *db.DB) keys.Config {
 		DB: d, KEKs: convert(c.KeyEncryptionKeys, internalKEK), Bits: c.KeyBits, Period: c.KeyPeriod, Lead: c.KeyLead, MaxAge: c.JWKSMaxAge, Poll: c.KeyPoll,
 		SnapshotCap: c.KeySnapshotCap, Skew: c.ClockSkew,
 		AccessMax: maxAccessTTL, FamilyMax: maxFamilyTTL, GraceMax: maxGrace,
-		Now: c.Now, Logger: c.Logger,
+		Now: c.Now, Logger: c.Logger, WithTimeout: c.withTimeout,
 	}
 	if c.Signer != nil {
-		cfg.Signer = c.Signer
+		cfg.Signer, cfg.SealNew = c.Signer, c.SealNewKeys
 	}
 	return cfg
 }
@@ -82,6 +82,11 @@ func internalKEK(e KeyEncryptor) keys.KEK {
 	case nil:
 		return keys.KEK{} // refused, as an empty Secret is
 	case Secret:
+		return e.kek
+	case *Secret: // the same key, and no KMS
+		if e == nil {
+			return keys.KEK{}
+		}
 		return e.kek
 	}
 	return keys.RemoteKEK(e)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
@@ -28,6 +29,8 @@ type Config struct {
 	KEKs []KEK
 	// Signer, if set, makes and keeps the private halves of new keys.
 	Signer Signer
+	// SealNew makes new keys here, and leaves Signer those it has.
+	SealNew bool
 
 	// Bits is the length of new keys: 2048 (default), 3072 or 4096.
 	Bits int
@@ -56,6 +59,11 @@ type Config struct {
 	// OnEvent, if set, is told of each [Event].
 	OnEvent func(context.Context, Event)
 
+	// WithTimeout limits each call to a KMS or HSM. Default [context.WithTimeout]; tests let
+	// the time be over when they say so.
+	WithTimeout func(context.Context, time.Duration) (context.Context, context.CancelFunc)
+
+	hooks    *hooks
 	generate func(bits int) (*rsa.PrivateKey, error) // tests reuse keys
 }
 
@@ -82,6 +90,14 @@ func (c Config) withDefaults() Config {
 	if c.generate == nil {
 		c.generate = generate
 	}
+	if c.WithTimeout == nil {
+		c.WithTimeout = context.WithTimeout
+	}
+	c.hooks = newHooks(&c)
+	c.KEKs = slices.Clone(c.KEKs)
+	for i, k := range c.KEKs {
+		c.KEKs[i] = k.with(c.hooks)
+	}
 	return c
 }
 
@@ -106,7 +122,7 @@ func (c *Config) validateKeys() error {
 	if c.DB == nil {
 		return errors.New("no database")
 	}
-	if len(c.KEKs) == 0 && c.Signer == nil {
+	if len(c.KEKs) == 0 && (c.Signer == nil || c.SealNew) {
 		return errors.New("no key-encryption key")
 	}
 	seen := make(map[string]bool)

@@ -5,14 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 )
 
 // Encryptor encrypts with a key that never leaves a KMS. What goes to it are data keys of
-// 32 bytes, each for one private half (envelope encryption).
+// 32 bytes, each for one private half (envelope encryption). Its methods are called at the
+// same time.
 type Encryptor interface {
 	// ID names the key, in text that is stored beside what it sealed.
 	ID() string
@@ -22,81 +21,93 @@ type Encryptor interface {
 	Decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, error)
 }
 
-// RemoteKEK is the key-encryption key that e keeps.
-func RemoteKEK(e Encryptor) KEK { return KEK{id: e.ID(), remote: func() Encryptor { return e }} }
-
-// hookTimeout bounds a call to a KMS or HSM, whether it obeys its context or not.
-const hookTimeout = 5 * time.Second
-
-// hookError: the host's KMS or HSM could not be used. It may be tried again.
-type hookError struct {
-	doing string
-	err   error
+// RemoteKEK is the key-encryption key that e keeps. Its id is what e calls it now.
+func RemoteKEK(e Encryptor) KEK {
+	return remoteKEK(e.ID(), e, newHooks(&Config{WithTimeout: context.WithTimeout}))
 }
 
-func (e *hookError) Error() string { return e.doing + ": " + e.err.Error() }
-func (e *hookError) Unwrap() error { return e.err }
-
-// hooked calls a host's code that may hang whatever its context says; then its goroutine
-// is left behind.
-func hooked[T any](ctx context.Context, doing string, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
-	type outcome struct {
-		v   T
-		err error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer cancel()
-		v, err := call(ctx)
-		done <- outcome{v, err}
-	}()
-	var out outcome
-	select {
-	case out = <-done:
-	case <-ctx.Done():
-		select {
-		case out = <-done: // both: the answer counts
-		default:
-			out.err = context.Cause(ctx)
-		}
-	}
-	if out.err != nil {
-		return out.v, &hookError{doing, out.err}
-	}
-	return out.v, nil
+func remoteKEK(id string, e Encryptor, h *hooks) KEK {
+	v := &envelope{id, e, h}
+	return KEK{id: id, remote: func() *envelope { return v }}
 }
 
-// sealRemote opens what it has sealed before it lets it out: a private half whose data key
-// the KMS cannot give back would be lost.
-func sealRemote(ctx context.Context, e Encryptor, plaintext []byte, aad string) (string, error) {
+// with lets h count and bound the calls to the KMS, if there is one.
+func (k KEK) with(h *hooks) KEK {
+	if k.remote == nil {
+		return k
+	}
+	return remoteKEK(k.id, k.remote().kms, h)
+}
+
+// envelope is a KEK that is kept by a KMS.
+type envelope struct {
+	id    string
+	kms   Encryptor
+	hooks *hooks
+}
+
+func (v *envelope) doing(what string) string { return "key encryptor " + v.id + ": " + what }
+
+// seal opens what it has sealed before it lets it out: a private half whose data key the
+// KMS cannot give back would be lost.
+func (v *envelope) seal(ctx context.Context, plaintext []byte, aad string) (string, error) {
 	key := make([]byte, kekBytes)
 	_, _ = rand.Read(key) // never fails
-	encrypted, err := hooked(ctx, "key encryptor "+e.ID()+": encrypt", func(ctx context.Context) ([]byte, error) {
-		return e.Encrypt(ctx, bytes.Clone(key), []byte(aad))
+	encrypted, err := call(ctx, v.hooks, hookCall[[]byte]{
+		doing: v.doing("encrypt"),
+		run: func(ctx context.Context) ([]byte, error) {
+			return v.kms.Encrypt(ctx, bytes.Clone(key), []byte(aad))
+		},
 	})
 	if err != nil {
 		return "", err
 	}
-	sealed, err := sealUnder(key, e.ID(), new(jose.EncrypterOptions).WithHeader("encrypted_data_key", encrypted), plaintext, aad)
+	if bytes.Contains(encrypted, key) {
+		return "", lie(v.doing("encrypt"), errors.New("the data key is in what should hide it"))
+	}
+	sealed, err := sealUnder(key, v.id, new(jose.EncrypterOptions).WithHeader("encrypted_data_key", encrypted), plaintext, aad)
 	if err != nil {
 		return "", err
 	}
-	if again, err := openRemote(ctx, e, encrypted, sealed, aad); err != nil || !bytes.Equal(again, plaintext) {
-		return "", errors.Join(fmt.Errorf("key encryptor %s does not decrypt what it encrypted", e.ID()), err)
-	}
-	return sealed, nil
+	return sealed, v.checkSeal(ctx, sealed, plaintext, aad)
 }
 
-func openRemote(ctx context.Context, e Encryptor, encrypted []byte, sealed, aad string) ([]byte, error) {
-	key, err := hooked(ctx, "key encryptor "+e.ID()+": decrypt", func(ctx context.Context) ([]byte, error) {
-		return e.Decrypt(ctx, bytes.Clone(encrypted), []byte(aad))
+func (v *envelope) checkSeal(ctx context.Context, sealed string, plaintext []byte, aad string) error {
+	h, err := readSeal(sealed)
+	if err != nil {
+		return err
+	}
+	again, err := v.open(ctx, h.DataKey, sealed, aad)
+	if err == nil && !bytes.Equal(again, plaintext) {
+		err = lie(v.doing("decrypt"), errDataKey)
+	}
+	return err
+}
+
+var errDataKey = errors.New("the data key is not the one that was encrypted, or the seal is damaged")
+
+// open asks the KMS only for a seal that is in its place. Whether the KMS has given a wrong
+// data key or the rest of the seal is damaged cannot be told: it may be tried again.
+func (v *envelope) open(ctx context.Context, encrypted []byte, sealed, aad string) ([]byte, error) {
+	obj, err := parseSeal(sealed, aad)
+	if err != nil {
+		return nil, err
+	}
+	key, err := call(ctx, v.hooks, hookCall[[]byte]{
+		doing: v.doing("decrypt"),
+		run: func(ctx context.Context) ([]byte, error) {
+			return v.kms.Decrypt(ctx, bytes.Clone(encrypted), []byte(aad))
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	if len(key) != kekBytes {
-		return nil, errSealed
+		return nil, lie(v.doing("decrypt"), errDataKey)
 	}
-	return openUnder(key, sealed, aad)
+	plaintext, err := obj.Decrypt(key)
+	if err != nil {
+		return nil, lie(v.doing("decrypt"), errDataKey)
+	}
+	return plaintext, nil
 }

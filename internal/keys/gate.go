@@ -45,29 +45,37 @@ func (g *gate) do(ctx context.Context, sign func() error) error {
 	if err := sign(); err != nil {
 		return err
 	}
+	g.signed.Add(1)
 	g.measure(time.Since(start))
 	return nil
 }
 
 // start is do for a signature that may hang: it returns when ctx ends, at the latest after
-// hookTimeout, and the signature keeps its slot until it ends.
-func (g *gate) start(ctx context.Context, sign func() (string, error)) (string, error) {
+// hookTimeout. The signature keeps its slot until it ends, and is counted as inside: where
+// all hang, isFull turns those away who come next.
+func (g *gate) start(ctx context.Context, h *hooks, sign func() (string, error)) (string, error) {
 	g.inside.Add(1)
-	defer g.inside.Add(-1)
 	if err := g.slots.Acquire(ctx, 1); err != nil {
+		g.inside.Add(-1)
 		return "", fmt.Errorf("wait for the signer: %w: %w", oauth.Busy, err)
 	}
 	begin := time.Now()
-	defer func() { g.measure(time.Since(begin)) }()
-	return hooked(ctx, "sign", func(context.Context) (string, error) {
+	token, err := call(ctx, h, hookCall[string]{doing: doSign, run: func(context.Context) (string, error) {
+		defer g.inside.Add(-1)
 		defer g.slots.Release(1)
 		return sign()
-	})
+	}})
+	if ctx.Err() == nil { // else it was the client who took no longer
+		g.measure(time.Since(begin))
+	}
+	if err == nil {
+		g.signed.Add(1)
+	}
+	return token, err
 }
 
 // measure loses a sample when two goroutines store at once, which does no harm.
 func (g *gate) measure(d time.Duration) {
-	g.signed.Add(1)
 	old := g.average.Load()
 	if old == 0 {
 		g.average.Store(int64(d))

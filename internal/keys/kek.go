@@ -26,7 +26,7 @@ type KEK struct {
 	// secret is a func because fmt does not ask unexported fields for their String and
 	// follows pointers to arrays when the verb does not fit ("%s").
 	secret func() []byte
-	remote func() Encryptor // nil for 32 bytes; a func as secret is
+	remote func() *envelope // nil for 32 bytes; a func as secret is
 }
 
 // ParseKEK reads base64 of 32 bytes, standard or URL alphabet, with or without padding,
@@ -102,7 +102,7 @@ const (
 // seal encrypts plaintext under k, bound to where it belongs.
 func (k KEK) seal(ctx context.Context, plaintext []byte, aad string) (string, error) {
 	if k.remote != nil {
-		return sealRemote(ctx, k.remote(), plaintext, aad)
+		return k.remote().seal(ctx, plaintext, aad)
 	}
 	return sealUnder(k.secret(), k.id, nil, plaintext, aad)
 }
@@ -150,12 +150,25 @@ func (k KEK) open(ctx context.Context, h sealHeader, sealed, aad string) ([]byte
 		return nil, errSealed
 	}
 	if k.remote != nil {
-		return openRemote(ctx, k.remote(), h.DataKey, sealed, aad)
+		return k.remote().open(ctx, h.DataKey, sealed, aad)
 	}
 	return openUnder(k.secret(), sealed, aad)
 }
 
 func openUnder(key []byte, sealed, aad string) ([]byte, error) {
+	obj, err := parseSeal(sealed, aad)
+	if err != nil {
+		return nil, err
+	}
+	plaintext, err := obj.Decrypt(key)
+	if err != nil {
+		return nil, errSealed
+	}
+	return plaintext, nil
+}
+
+// parseSeal also checks that the seal is for aad, as far as it says so itself.
+func parseSeal(sealed, aad string) (*jose.JSONWebEncryption, error) {
 	obj, err := jose.ParseEncryptedJSON(sealed, []jose.KeyAlgorithm{sealAlg}, []jose.ContentEncryption{sealEnc})
 	if err != nil {
 		return nil, errSealed // go-jose's text may quote the input
@@ -163,11 +176,7 @@ func openUnder(key []byte, sealed, aad string) ([]byte, error) {
 	if string(obj.GetAuthData()) != aad {
 		return nil, errSealed
 	}
-	plaintext, err := obj.Decrypt(key)
-	if err != nil {
-		return nil, errSealed
-	}
-	return plaintext, nil
+	return obj, nil
 }
 
 // sealHeader is the protected header of a seal.

@@ -53,8 +53,9 @@ type Rings struct {
 	gate     *gate
 	snapshot atomic.Pointer[snapshot]
 
-	remoteGate  *gate
-	signerFault atomic.Pointer[error] // of the Signer, until it signs again
+	// Signatures that a KMS or HSM makes; remoteGate bounds signing.
+	remoteGate *gate
+	signing    *hooks
 
 	// reading is held while the database is read, so that no older snapshot replaces a
 	// newer one. It guards the two fields below.
@@ -89,7 +90,8 @@ func New(ctx context.Context, cfg Config) (*Rings, error) {
 
 func newRings(cfg Config) *Rings {
 	return &Rings{
-		cfg: cfg, gate: newGate(runtime.GOMAXPROCS(0)), remoteGate: newGate(maxRemote), reading: make(chan struct{}, 1),
+		cfg: cfg, gate: newGate(runtime.GOMAXPROCS(0)), reading: make(chan struct{}, 1),
+		remoteGate: newGate(maxRemote), signing: &hooks{limit: cfg.WithTimeout},
 	}
 }
 
@@ -113,7 +115,7 @@ func (r *Rings) read(ctx context.Context) error {
 		return err
 	}
 	answeredAt := r.cfg.Now()
-	opening, cancel := context.WithTimeout(ctx, min(hookTimeout, r.cfg.SnapshotCap/4))
+	opening, cancel := r.cfg.WithTimeout(ctx, min(hookTimeout, r.cfg.SnapshotCap/4))
 	defer cancel()
 	s, err := newSnapshot(readAt, answeredAt, rows, r.load(opening))
 	if err != nil {
@@ -128,8 +130,9 @@ func (r *Rings) read(ctx context.Context) error {
 func (r *Rings) load(ctx context.Context) func(db.SealedKey) *key {
 	old := r.snapshot.Load()
 	return func(row db.SealedKey) *key {
-		k := r.newKey(ctx, row, old.find(row.Ring, row.KID))
-		if k.fault != nil && !k.inherited {
+		before := old.find(row.Ring, row.KID)
+		k := r.newKey(ctx, row, before)
+		if k.fault != nil && !k.inherited && !before.hasFault(k.fault) {
 			r.cfg.Logger.ErrorContext(ctx, "signing key quarantined", "ring", row.Ring, "kid", row.KID, "err", k.fault)
 		}
 		return k

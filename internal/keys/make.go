@@ -35,6 +35,9 @@ func (r *Rings) makeRing(ctx context.Context, ring oauth.Ring) error {
 		return err
 	}
 	announced, err := r.makeKey(ctx, ring)
+	if err == nil && announced.KID == signing.KID {
+		err = lie(doCreate, errTaken)
+	}
 	if err != nil {
 		r.discard(ctx, signing, nil)
 		return err
@@ -71,7 +74,7 @@ func (r *Rings) announce(ctx context.Context, ring oauth.Ring, withdraw string) 
 
 // makeKey makes a key, and seals its private half for ring or lets the Signer keep it.
 func (r *Rings) makeKey(ctx context.Context, ring oauth.Ring) (db.NewKey, error) {
-	if r.cfg.Signer != nil {
+	if r.cfg.Signer != nil && !r.cfg.SealNew {
 		return r.makeRemoteKey(ctx)
 	}
 	generated, err := r.cfg.generate(r.cfg.Bits)
@@ -88,15 +91,17 @@ func (r *Rings) makeKey(ctx context.Context, ring oauth.Ring) (db.NewKey, error)
 }
 
 func (r *Rings) makeRemoteKey(ctx context.Context) (db.NewKey, error) {
-	name, public, err := r.createKey(ctx)
-	k := db.NewKey{SignerKey: &name}
-	if err == nil {
-		k, err = describeKey(public)
-		k.SignerKey = &name
+	name, err := r.createName(ctx)
+	if err != nil {
+		return db.NewKey{}, err
 	}
-	if err != nil && name != "" {
-		r.discard(ctx, k, nil)
+	public, err := r.checkNew(ctx, name)
+	if err != nil {
+		r.destroyUnused(ctx, name)
+		return db.NewKey{}, err
 	}
+	k, err := describeKey(public)
+	k.SignerKey = &name
 	return k, err
 }
 
@@ -115,10 +120,31 @@ func describeKey(public *rsa.PublicKey) (db.NewKey, error) {
 // discard destroys the private half of a key that got no row, unless it may have got one:
 // the outcome of a write that failed is open.
 func (r *Rings) discard(ctx context.Context, k db.NewKey, writeErr error) {
-	if k.SignerKey == nil || writeErr != nil {
-		return
+	if k.SignerKey != nil && writeErr == nil {
+		r.destroyUnused(ctx, *k.SignerKey)
 	}
-	if err := r.destroyKey(ctx, *k.SignerKey); err != nil {
-		r.cfg.Logger.WarnContext(ctx, "a key that is not needed could not be destroyed", "signer_key", *k.SignerKey, "err", err)
+}
+
+// destroyUnused trusts no Signer that its name for a new key is new: it never destroys the
+// key of a row. It goes on when ctx ends, because nobody comes back to that key.
+func (r *Rings) destroyUnused(ctx context.Context, name string) {
+	ctx = context.WithoutCancel(ctx)
+	taken, err := r.isTaken(ctx, name)
+	if err == nil && taken {
+		err = errTaken
 	}
+	if err == nil {
+		err = r.destroyKey(ctx, name)
+	}
+	if err != nil {
+		r.cfg.Logger.WarnContext(ctx, "a key that is not needed could not be destroyed", "signer_key", name, "err", err)
+	}
+}
+
+// isTaken reports whether a live key's row has this name at the Signer.
+func (r *Rings) isTaken(ctx context.Context, name string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := r.cfg.DB.LiveKeys(ctx)
+	return slices.ContainsFunc(rows, func(k db.SealedKey) bool { return k.SignerKey != nil && *k.SignerKey == name }), err
 }

@@ -19,8 +19,6 @@ import (
 // as an address where fmt does not ask it, inside other structs.
 type private struct {
 	reveal func() crypto.Signer
-	// remote: the half is at a KMS or HSM, which may fail, hang and lie.
-	remote bool
 }
 
 func newPrivate(s crypto.Signer) private {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -18,10 +19,11 @@ const retryInterval = time.Second
 // without an announced key one. Every replica runs it; none leads. A failure is logged and
 // tried again after a second.
 func (r *Rings) Run(ctx context.Context) {
-	var both sync.WaitGroup
-	both.Go(func() { r.repeat(ctx, r.poll) })
-	both.Go(func() { r.repeat(ctx, r.tend) }) // apart: a KMS that hangs must not hold up the poll
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(func() { r.repeat(ctx, r.poll) })
+	all.Go(func() { r.repeat(ctx, r.tend) }) // apart: a KMS that hangs must not hold up the poll
+	all.Go(func() { r.repeat(ctx, r.mend) })
+	all.Wait()
 }
 
 func (r *Rings) repeat(ctx context.Context, do func(context.Context) error) {
@@ -67,7 +69,6 @@ func (r *Rings) tend(ctx context.Context) error {
 		do("announce for ring "+string(ring), r.announceMissing(ctx, ring))
 		do("rotate ring "+string(ring), r.rotateDue(ctx, ring))
 	}
-	do("signer", r.mendSigner(ctx))
 	return errors.Join(errs...)
 }
 
@@ -91,17 +92,24 @@ func (r *Rings) destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, k := range dead {
-		if err := r.destroyKey(ctx, k.Name); err != nil {
-			return err
-		}
-		if done, err := r.cfg.DB.ForgetSignerKey(ctx, k); err != nil {
-			return err
-		} else if done {
-			r.cfg.Logger.InfoContext(ctx, "private half of a retired signing key destroyed", "kid", k.KID)
+		if err := r.destroyDead(ctx, k); err != nil {
+			errs = append(errs, fmt.Errorf("key %s: %w", k.KID, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func (r *Rings) destroyDead(ctx context.Context, k db.SignerKey) error {
+	if err := r.destroyKey(ctx, k.Name); err != nil {
+		return err
+	}
+	done, err := r.cfg.DB.ForgetSignerKey(ctx, k)
+	if done {
+		r.cfg.Logger.InfoContext(ctx, "private half of a signing key destroyed", "kid", k.KID)
+	}
+	return err
 }
 
 // raiseSafeLead lets the rows know what this replica promises verifiers, before it answers

@@ -57,8 +57,8 @@ func (r *Rings) Sign(ctx context.Context, ring oauth.Ring, kid, typ string, payl
 	if err != nil {
 		return "", err
 	}
-	if k.private.remote {
-		return r.signRemotely(ctx, k, func() (string, error) { return signRemote(s, payload) })
+	if remote := k.private.remote(); remote != nil {
+		return r.signRemotely(ctx, k, remote, s, payload)
 	}
 	var token string
 	err = r.gate.do(ctx, func() error {

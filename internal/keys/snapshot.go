@@ -43,6 +43,7 @@ func (r *Rings) newKey(ctx context.Context, row db.SealedKey, old *key) *key {
 		k.private, k.fault = r.openPrivate(ctx, k)
 	}
 	if k.fault != nil && old.opened(k) && isElsewhere(k.fault) {
+		r.cfg.Logger.WarnContext(ctx, "signing key was sealed anew and cannot be opened, goes on as it was", "ring", k.Ring, "kid", k.KID, "err", k.fault)
 		k.private, k.signers = old.private, old.signers
 		k.fault, k.inherited = nil, true
 	}
@@ -67,9 +68,9 @@ func isElsewhere(err error) bool {
 	return missing || isHookError(err)
 }
 
-func isHookError(err error) bool {
-	_, ok := errors.AsType[*hookError](err)
-	return ok
+// hasFault reports whether k is quarantined for the same reason.
+func (k *key) hasFault(err error) bool {
+	return k != nil && k.fault != nil && k.fault.Error() == err.Error()
 }
 
 // openPrivate returns none for a key whose private half is gone.
@@ -158,14 +159,25 @@ func newSnapshot(readAt, answeredAt time.Time, rows []db.SealedKey, load func(db
 	for _, name := range allRings {
 		s.rings[name] = &ring{byKID: make(map[string]*key)}
 	}
-	for _, row := range rows {
-		if g, ok := s.rings[row.Ring]; ok {
-			g.add(load(row))
+	for _, k := range loadAll(rows, load) {
+		if g, ok := s.rings[k.Ring]; ok {
+			g.add(k)
 		}
 	}
 	var err error
 	s.jwks, err = newJWKS(s.rings[oauth.AccessRing].inOrder())
 	return s, err
+}
+
+// loadAll does so at once: one key whose KMS hangs must not use up the time of the others.
+func loadAll(rows []db.SealedKey, load func(db.SealedKey) *key) []*key {
+	keys := make([]*key, len(rows))
+	var all sync.WaitGroup
+	for i, row := range rows {
+		all.Go(func() { keys[i] = load(row) })
+	}
+	all.Wait()
+	return keys
 }
 
 // skew compares walls clocks, not monotonic ones.

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,8 +60,8 @@ func (r *Rings) openChecks(ctx context.Context, checks []db.KEKCheck) (known []s
 			continue
 		}
 		text, err := open(ctx, r.cfg.KEKs[i:i+1], c.Sealed, checkPlace)
-		if isHookError(err) {
-			return nil, fmt.Errorf("%w: %w", db.ErrUnavailable, err)
+		if errors.Is(err, db.ErrUnavailable) {
+			return nil, err
 		}
 		if err != nil || string(text) != checkText {
 			return nil, fmt.Errorf("%w: the check row of %s cannot be opened", ErrKEK, c.KEKID)

@@ -12,16 +12,16 @@ const maxSkew = 5 * time.Second
 // Ready returns an error that wraps [ErrNotReady] unless both rings can sign now.
 func (r *Rings) Ready() error {
 	s, now := r.snapshot.Load(), r.cfg.Now()
-	remote := false
 	for _, name := range allRings {
 		k, err := s.signing(name, now, r.cfg.SnapshotCap)
 		if err != nil {
 			return err
 		}
-		remote = remote || k.private.remote
-	}
-	if fault := r.signerFault.Load(); remote && fault != nil {
-		return notReady("%v", *fault)
+		if remote := k.private.remote(); remote != nil {
+			if fault := remote.fault.Load(); fault != nil {
+				return notReady("signing key %s of ring %s: %v", k.KID, name, *fault)
+			}
+		}
 	}
 	return nil
 }
