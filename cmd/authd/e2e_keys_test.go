@@ -182,6 +182,15 @@ func (c *cluster) rotate(t *testing.T) (r rotation) {
 	return r
 }
 
+// age makes the announced keys old enough to sign.
+func (c keyCluster) age(t *testing.T) {
+	t.Helper()
+	_, err := c.pool.Exec(t.Context(), `update authd.signing_keys set announced_at = announced_at - interval '1 day' where signs_from is null`)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // published is what stands in the JWKS of a server.
 func published(t *testing.T, address string) (kids []string) {
 	t.Helper()

@@ -58,10 +58,11 @@ func newKillings(t *testing.T) *killings {
 // dies is false if the rotation ends before it comes to the cut.
 func (k *killings) dies(t *testing.T, at cut) bool {
 	t.Helper()
+	k.age(t)
 	before := k.rings(t)
 	w := newWire(t, k.pool.Config().ConnString(), at)
 	// A single reading of the keys, so that the messages are the same each time.
-	doomed := k.with("AUTHD_DATABASE_URL="+w.url, "AUTHD_KEY_POLL=15s").launchCommand(t, "", "keys", "rotate", "--force", "--json")
+	doomed := k.with("AUTHD_DATABASE_URL="+w.url, "AUTHD_KEY_POLL=15s").launchCommand(t, "", "keys", "rotate", "--json")
 	if !w.awaitCut(t, doomed) {
 		return false
 	}
@@ -105,7 +106,9 @@ func (k *killings) check(t *testing.T, before map[string]ringKeys) error {
 	if err := k.serve(t, after); err != nil {
 		return err
 	}
-	rotated := k.rotate(t)
+	k.age(t)
+	var rotated rotation
+	k.authd(t, &rotated, "", "keys", "rotate")
 	for _, ring := range ringNames {
 		signing, announced := after[ring].current()
 		if got := rotated.of(ring); got.Previous != signing || got.Signing != announced {
