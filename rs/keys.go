@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// refetchInterval is the least time between two fetches of the keys after the first one, whoever asks for them.
+	// refetchInterval is the least time between two fetches of the keys after the first one, whoever asks for them,
+	// unless the issuer's max-age is shorter: an issuer that lets its keys sign so soon after it has published them
+	// wants them fetched that often.
 	refetchInterval = 30 * time.Second
-	// Without a max-age the keys are refreshed every defaultRefresh, with one at most every refetchInterval and at
-	// least every maxRefresh.
+	// Without a max-age the keys are refreshed every defaultRefresh, with one at least every maxRefresh.
 	defaultRefresh = 5 * time.Minute
 	maxRefresh     = time.Hour
 	// maxStale is how long keys are trusted that could not be refreshed: the issuer may have withdrawn them since.
@@ -33,6 +34,9 @@ type keySet struct {
 	fetchedAt    time.Time
 	refreshAfter time.Duration
 }
+
+// cooldown is the least time between two fetches.
+func (s *keySet) cooldown() time.Duration { return min(refetchInterval, s.refreshAfter) }
 
 // attempt is a fetch, under way or done. err is for readers of the closed done.
 type attempt struct {
@@ -85,7 +89,7 @@ func (k *remoteKeys) close() {
 	k.closeIdle()
 }
 
-// PublicKey implements [KeySource]. A kid that is not in memory makes the keys be fetched, at most every 30 s however
+// PublicKey implements [KeySource]. A kid that is not in memory makes the keys be fetched, once in a cooldown however
 // many kids and callers there are; the callers wait for the one fetch. If that fails, nobody knows whether the kid is
 // good, which is an outage and no verdict on the token.
 func (k *remoteKeys) PublicKey(ctx context.Context, kid string) (crypto.PublicKey, error) {
@@ -109,12 +113,12 @@ func (k *remoteKeys) known(kid string) *rsa.PublicKey {
 	return set.keys[kid]
 }
 
-// refetch starts a fetch, or returns the one of the last 30 s.
+// refetch starts a fetch, or returns the last one while that is younger than the cooldown.
 func (k *remoteKeys) refetch() *attempt {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.now()
-	if k.last != nil && now.Sub(k.last.at) < refetchInterval {
+	if k.last != nil && now.Sub(k.last.at) < k.current.Load().cooldown() {
 		return k.last
 	}
 	a := &attempt{at: now, done: make(chan struct{})}
@@ -142,7 +146,7 @@ func (k *remoteKeys) wait(ctx context.Context, a *attempt) error {
 	}
 }
 
-// upkeep refreshes the keys as often as the issuer asks for, and every 30 s while that fails.
+// upkeep refreshes the keys as often as the issuer asks for, and once in a cooldown while that fails.
 func (k *remoteKeys) upkeep() {
 	delay := k.current.Load().refreshAfter
 	for {
@@ -153,7 +157,7 @@ func (k *remoteKeys) upkeep() {
 			return
 		case <-timer.C:
 		}
-		delay = refetchInterval
+		delay = k.current.Load().cooldown()
 		if err := k.wait(k.ctx, k.refetch()); err == nil {
 			delay = k.current.Load().refreshAfter
 		}
@@ -189,13 +193,16 @@ func (k *remoteKeys) fetch(ctx context.Context) error {
 	return nil
 }
 
-// refreshAfter is the max-age of RFC 9111 §5.2.2.1 within our bounds.
+// refreshAfter is the max-age of RFC 9111 §5.2.2.1 within our bounds. None at all would be a fetch for each token.
 func refreshAfter(header http.Header) time.Duration {
 	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		seconds, err := strconv.Atoi(value)
 		if strings.EqualFold(name, "max-age") && err == nil {
-			return min(max(time.Duration(seconds), refetchInterval/time.Second), maxRefresh/time.Second) * time.Second
+			if seconds <= 0 {
+				return refetchInterval
+			}
+			return min(time.Duration(seconds), maxRefresh/time.Second) * time.Second
 		}
 	}
 	return defaultRefresh

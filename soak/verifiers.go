@@ -95,14 +95,9 @@ func startOIDC(ctx context.Context, c *cluster, _ tuning, jwks string) (*verifie
 	}}, nil
 }
 
-// startRS: rs keeps a set for 30 s at least and asks no more often, so that tuned it needs
-// keys from elsewhere.
-func startRS(ctx context.Context, c *cluster, how tuning, jwks string) (*verifier, error) {
-	cfg := rs.Config{Issuer: c.issuer, Audience: audience}
-	if how == tuned {
-		cfg.Keys = &freshKeys{address: jwks}
-	}
-	v, err := rs.New(ctx, cfg)
+// startRS: rs has nothing to tune. It keeps to the issuer's max-age.
+func startRS(ctx context.Context, c *cluster, _ tuning, _ string) (*verifier, error) {
+	v, err := rs.New(ctx, rs.Config{Issuer: c.issuer, Audience: audience})
 	if err != nil {
 		return nil, err
 	}
