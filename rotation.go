@@ -29,8 +29,9 @@ type Rotation struct{ Access, Refresh RingRotation }
 func (s *Server) RotateKeys(ctx context.Context, force bool) (Rotation, error) {
 	var out Rotation
 	var errAccess, errRefresh error
-	out.Access, errAccess = s.RotateRing(ctx, AccessRing, force)
-	out.Refresh, errRefresh = s.RotateRing(ctx, RefreshRing, force)
+	view := s.rings.View()
+	out.Access, errAccess = rotateRing(ctx, view, oauth.AccessRing, force)
+	out.Refresh, errRefresh = rotateRing(ctx, view, oauth.RefreshRing, force)
 	return out, errors.Join(errAccess, errRefresh)
 }
 
@@ -43,7 +44,11 @@ const (
 
 // RotateRing is [Server.RotateKeys] for one ring.
 func (s *Server) RotateRing(ctx context.Context, ring string, force bool) (RingRotation, error) {
-	r, err := s.rings.Rotate(ctx, oauth.Ring(ring), force)
+	return rotateRing(ctx, s.rings.View(), oauth.Ring(ring), force)
+}
+
+func rotateRing(ctx context.Context, view keys.View, ring oauth.Ring, force bool) (RingRotation, error) {
+	r, err := view.Rotate(ctx, ring, force)
 	if young, ok := errors.AsType[*keys.TooYoungError](err); ok {
 		err = &KeyTooYoungError{Ring: string(young.Ring), SafeAt: young.SafeAt}
 	} else if err != nil {

@@ -44,7 +44,24 @@ func (e *TooYoungError) Error() string {
 // enough at once. After a [db.ErrUnavailable] the step may have happened: look before
 // forcing another.
 func (r *Rings) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotation, error) {
-	seen, err := r.snapshot.Load().beforeRotation(ring)
+	return r.View().Rotate(ctx, ring, force)
+}
+
+// View is what this replica sees at one moment. Steps in both rings start from one view:
+// the second would otherwise start from what the first one has read again, and a race that
+// is lost in one ring would be a second step in the other.
+type View struct {
+	rings *Rings
+	seen  *snapshot
+}
+
+// View is of now.
+func (r *Rings) View() View { return View{r, r.snapshot.Load()} }
+
+// Rotate is [Rings.Rotate], from what v saw.
+func (v View) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotation, error) {
+	r := v.rings
+	seen, err := v.seen.beforeRotation(ring)
 	if err != nil {
 		return Rotation{}, err
 	}

@@ -311,3 +311,24 @@ func TestExpiredKeyVerifiesNothing(t *testing.T) {
 		t.Errorf("%d rows, want 3: the record stays", got)
 	}
 }
+
+// Who loses the race in one ring does not step a second time in the other.
+func TestRotateBothRingsFromOneView(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	winner, loser := w.rings(), w.rings()
+	late := loser.View()
+	for _, ring := range allRings {
+		mustRotate(t, winner, ring, true)
+	}
+
+	for _, ring := range allRings {
+		out, err := late.Rotate(t.Context(), ring, true)
+		if err != nil || out.Stepped {
+			t.Errorf("ring %s: stepped %v, %v", ring, out.Stepped, err)
+		}
+		if n := len(w.keys(ring)); n != 3 {
+			t.Errorf("ring %s has %d keys, want 3", ring, n)
+		}
+	}
+}
