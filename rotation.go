@@ -11,7 +11,12 @@ import (
 )
 
 // RingRotation is a ring after a rotation, as kids.
-type RingRotation struct{ Previous, Signing, Announced string }
+type RingRotation struct {
+	Previous, Signing, Announced string
+	// SafeAt is set where force was needed: until then verifiers that honour the cache
+	// header may not know Signing.
+	SafeAt time.Time
+}
 
 // Rotation is the outcome of [Server.RotateKeys].
 type Rotation struct{ Access, Refresh RingRotation }
@@ -54,7 +59,7 @@ func rotateRing(ctx context.Context, view keys.View, ring oauth.Ring, force bool
 	} else if err != nil {
 		err = fmt.Errorf("rotate ring %s: %w", ring, err)
 	}
-	return RingRotation{r.Previous, r.Signing, r.Announced}, err
+	return RingRotation{r.Previous, r.Signing, r.Announced, r.SafeAt}, err
 }
 
 // KeyRevocation is the outcome of [Server.RevokeKey].

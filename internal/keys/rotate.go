@@ -18,6 +18,8 @@ type Rotation struct {
 	// Stepped: this call made the step. Otherwise a call on another replica, or at the
 	// same time here, had made it already.
 	Stepped bool
+	// SafeAt is when this step would have been safe, where it was forced before.
+	SafeAt time.Time
 }
 
 // TooYoungError refuses a rotation to a key that verifiers may not have seen yet.
@@ -67,6 +69,7 @@ func (v View) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotation
 	}
 	out, err := r.advance(ctx, ring, seen, step{force: force})
 	if err != nil || out.Stepped {
+		out.SafeAt = v.unsafeUntil(ring)
 		return out, err
 	}
 	s := r.snapshot.Load()
@@ -75,6 +78,16 @@ func (v View) Rotate(ctx context.Context, ring oauth.Ring, force bool) (Rotation
 		return now, nil
 	}
 	return Rotation{}, &TooYoungError{Ring: ring, SafeAt: s.rings[ring].safeAt(r.cfg.safeLead())}
+}
+
+// unsafeUntil is zero where the announced key is old enough.
+func (v View) unsafeUntil(ring oauth.Ring) time.Time {
+	g := v.seen.rings[ring]
+	safe := g.safeAt(v.rings.cfg.safeLead())
+	if g.announced.Seq <= 2 || !v.seen.now(v.rings.cfg.Now()).Before(safe) {
+		return time.Time{}
+	}
+	return safe
 }
 
 // step is what kind of rotation it is.

@@ -82,8 +82,8 @@ func TestRotateSafeLead(t *testing.T) {
 	if diff := cmp.Diff(before, w.keys(oauth.AccessRing)); diff != "" {
 		t.Errorf("a refusal changed keys: %s", diff)
 	}
-	if out := mustRotate(t, r, oauth.AccessRing, true); out.Signing != before[2].KID {
-		t.Errorf("forced rotation signs with %s, want %s", out.Signing, before[2].KID)
+	if out := mustRotate(t, r, oauth.AccessRing, true); out.Signing != before[2].KID || !out.SafeAt.Equal(safeAt) {
+		t.Errorf("forced rotation signs with %s, safe at %s, want %s and %s", out.Signing, out.SafeAt, before[2].KID, safeAt)
 	}
 	w.advance(13 * time.Minute)
 	mustRotate(t, r, oauth.AccessRing, false)
