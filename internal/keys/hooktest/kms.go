@@ -13,9 +13,11 @@ type KMS struct {
 	faults
 	id   string
 	aead cipher.AEAD
-	// lie changes what an operation returns.
-	lie func(op string, out []byte) []byte
+	lie  Lie
 }
+
+// Lie changes what an operation returns for additional data aad.
+type Lie func(op, aad string, out []byte) []byte
 
 // NewKMS makes one with a key of this id.
 func NewKMS(id string) *KMS {
@@ -33,7 +35,7 @@ func NewKMS(id string) *KMS {
 }
 
 // Lie changes all answers from now on; nil tells the truth again.
-func (k *KMS) Lie(lie func(op string, out []byte) []byte) {
+func (k *KMS) Lie(lie Lie) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.lie = lie
@@ -49,7 +51,7 @@ func (k *KMS) Encrypt(ctx context.Context, plaintext, aad []byte) ([]byte, error
 	}
 	nonce := make([]byte, k.aead.NonceSize())
 	_, _ = rand.Read(nonce)
-	return k.told("encrypt", k.aead.Seal(nonce, nonce, plaintext, aad)), nil
+	return k.told("encrypt", aad, k.aead.Seal(nonce, nonce, plaintext, aad)), nil
 }
 
 // Decrypt opens what Encrypt made with the same aad.
@@ -63,14 +65,14 @@ func (k *KMS) Decrypt(ctx context.Context, ciphertext, aad []byte) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return k.told("decrypt", plaintext), nil
+	return k.told("decrypt", aad, plaintext), nil
 }
 
-func (k *KMS) told(op string, out []byte) []byte {
+func (k *KMS) told(op string, aad, out []byte) []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.lie == nil {
 		return out
 	}
-	return k.lie(op, out)
+	return k.lie(op, string(aad), out)
 }

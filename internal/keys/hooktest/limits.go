@@ -58,6 +58,23 @@ func NewHang() *Hang { return &Hang{Entered: make(chan struct{}, 1024), release:
 // Release lets all calls go on, those that come later too.
 func (h *Hang) Release() { h.once.Do(func() { close(h.release) }) }
 
+// Expire lets the time of calls be over as soon as they hang, until what it returns is called.
+func (h *Hang) Expire(l *Limits) (stop func()) {
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-h.Entered:
+				l.Expire()
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() { close(end); <-done }
+}
+
 // Deaf is a fault: the call waits for Release, whatever its context says.
 func (h *Hang) Deaf(context.Context, string, string) error {
 	h.Entered <- struct{}{}
@@ -70,7 +87,7 @@ func (h *Hang) Obedient(ctx context.Context, _, _ string) error {
 	h.Entered <- struct{}{}
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-h.release:
 		return nil
 	}
