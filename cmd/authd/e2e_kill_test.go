@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-authd/authd/internal/dbtest/pgwire"
 )
 
 // F-25: a rotation dies at each message that it exchanges with the database, from its
@@ -17,7 +19,7 @@ func TestRotationIsKilledAtEachMessage(t *testing.T) {
 	t.Parallel()
 	k := newKillings(t)
 	for at := 1; k.dies(t, cut{at: at}); at++ {
-		if k.last.isAnswered() && !k.dies(t, cut{at: at, answered: true}) {
+		if k.last.IsAnswered() && !k.dies(t, cut{at: at, answered: true}) {
 			t.Fatalf("message %d was never answered", at)
 		}
 	}
@@ -35,10 +37,10 @@ func TestRotationIsKilledAtEachMessage(t *testing.T) {
 type killings struct {
 	keyCluster
 	app           client
-	access        []string // all tokens
-	refresh       string   // the newest
-	published     []string // when last seen
-	last          message  // at which the last rotation died
+	access        []string       // all tokens
+	refresh       string         // the newest
+	published     []string       // when last seen
+	last          pgwire.Message // at which the last rotation died
 	count         int
 	made, notMade map[string]int // by ring
 }
@@ -72,7 +74,7 @@ func (k *killings) dies(t *testing.T, at cut) bool {
 	k.settle(t)
 	k.count++
 	if err := k.check(t, before); err != nil {
-		t.Fatalf("killed at %+v, a message of type %q: %v", at, k.last.kind, err)
+		t.Fatalf("killed at %+v, a message of type %q: %v", at, k.last.Kind, err)
 	}
 	return true
 }

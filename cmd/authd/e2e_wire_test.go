@@ -3,19 +3,17 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
-	"errors"
-	"io"
 	"net"
 	"net/url"
 	"regexp"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/go-authd/authd/internal/dbtest/pgwire"
 )
 
 // wire stands between processes and the database. It knows where a message ends and can
@@ -32,8 +30,8 @@ type wire struct {
 	mu       sync.Mutex
 	open     chan struct{} // closed while messages may pass
 	conns    []net.Conn
-	rotating bool      // the statement of a rotation has been seen
-	seen     []message // of the client, from that statement on
+	rotating bool             // the statement of a rotation has been seen
+	seen     []pgwire.Message // of the client, from that statement on
 	handlers sync.WaitGroup
 }
 
@@ -43,17 +41,6 @@ type cut struct {
 	at       int
 	answered bool // the message arrives, and what is withheld is the answer
 }
-
-// message of a client (PostgreSQL 15, §55.7): its type, 0 for those that open a
-// connection, and all its bytes.
-type message struct {
-	kind  byte
-	bytes []byte
-}
-
-// isAnswered: the server sends what it has to say. To a message that is not, it says
-// nothing before one that is: whether it is passed on is all that can differ.
-func (m message) isAnswered() bool { return m.kind == 'S' || m.kind == 'Q' || m.kind == 'H' }
 
 // rotates: it opens or closes a key, or adds one.
 var rotates = regexp.MustCompile(`(?is)update authd\.signing_keys.* set signs_|insert into authd\.signing_keys`)
@@ -144,7 +131,7 @@ func (w *wire) keep(conns ...net.Conn) bool {
 
 func (w *wire) fromClient(client *bufio.Reader, server net.Conn, withheld *atomic.Bool) {
 	for opened := false; ; opened = true {
-		m, err := readMessage(client, opened)
+		m, err := pgwire.ReadMessage(client, opened)
 		if err != nil {
 			return
 		}
@@ -156,7 +143,7 @@ func (w *wire) fromClient(client *bufio.Reader, server net.Conn, withheld *atomi
 		if !w.isOpen() {
 			return
 		}
-		if _, err := server.Write(m.bytes); err != nil {
+		if _, err := server.Write(m.Bytes); err != nil {
 			return
 		}
 	}
@@ -176,30 +163,10 @@ func (w *wire) stop() bool {
 // mend lets go on what stopped at the cut.
 func (w *wire) mend() { close(w.mended) }
 
-func readMessage(r *bufio.Reader, opened bool) (m message, err error) {
-	header := make([]byte, 4, 5) // the length, which counts itself
-	if opened {
-		header = header[:5]
-	}
-	if _, err := io.ReadFull(r, header); err != nil {
-		return m, err
-	}
-	if opened {
-		m.kind = header[0]
-	}
-	size := int(binary.BigEndian.Uint32(header[len(header)-4:])) - 4
-	if size < 0 || size > 1<<24 {
-		return m, errors.New("no message of PostgreSQL")
-	}
-	m.bytes = slices.Grow(header, size)[:len(header)+size]
-	_, err = io.ReadFull(r, m.bytes[len(header):])
-	return m, err
-}
-
-func (w *wire) isCut(m message) bool {
+func (w *wire) isCut(m pgwire.Message) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.rotating = w.rotating || m.kind == 'P' && rotates.Match(m.bytes)
+	w.rotating = w.rotating || m.Kind == 'P' && rotates.Match(m.Bytes)
 	if !w.rotating {
 		return false
 	}
@@ -254,7 +221,7 @@ func (w *wire) resume() {
 }
 
 // last is the client's message at which the wire was cut.
-func (w *wire) last() message {
+func (w *wire) last() pgwire.Message {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.seen[w.cut.at-1]

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/go-authd/authd/internal/failpoint"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -148,6 +149,7 @@ func (r *Rotation) commit(ctx context.Context, sql string, args []any, into ...a
 	ctx, cancel := writing(ctx)
 	defer cancel()
 	defer r.Rollback(ctx)
+	failpoint.Hit("refresh.before_commit")
 	var b pgx.Batch
 	b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(into...) })
 	var tag pgconn.CommandTag
@@ -155,6 +157,7 @@ func (r *Rotation) commit(ctx context.Context, sql string, args []any, into ...a
 	if err := r.conn.SendBatch(ctx, &b).Close(); err != nil {
 		return rotationFault("rotate family", err)
 	}
+	failpoint.Hit("refresh.after_commit")
 	if tag.String() != "COMMIT" { // the server says ROLLBACK to a commit that it could not do
 		return fmt.Errorf("rotate family: %w: commit was answered with rollback", ErrUnavailable)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/failpoint"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 )
@@ -60,7 +61,9 @@ func (s *Service) identify(ctx context.Context, raw string) (func(ctx context.Co
 }
 
 func (s *Service) endFamily(ctx context.Context, family, client, reason string) error {
+	failpoint.Hit("revoke.before_commit")
 	rev, err := s.db.RevokeFamily(ctx, family, client, reason)
+	failpoint.Hit("revoke.after_commit")
 	switch {
 	case isNotFound(err):
 		return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/failpoint"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -89,11 +90,13 @@ func (s *Service) rotate(ctx context.Context, caller Caller, token refreshClaims
 	if err != nil {
 		return Rotated{}, err
 	}
+	failpoint.Hit("refresh.before_lock")
 	r, err := s.db.BeginRotation(ctx, token.FamilyID, caller.ClientID(), token.KID)
 	if err != nil {
 		return Rotated{}, err
 	}
 	defer r.Rollback(ctx)
+	failpoint.Hit("refresh.after_lock")
 	if err := caller.Check(r.Client); err != nil {
 		return Rotated{}, err
 	}
