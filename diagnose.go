@@ -39,6 +39,8 @@ const (
 	// maxSkew is what lifetimes and schedules reckon with.
 	maxSkew         = 5 * time.Second
 	diagnoseTimeout = 10 * time.Second
+	// rotationSlack: servers look at the plan every KeyPoll, half a minute at most.
+	rotationSlack = time.Minute
 )
 
 // Diagnose looks for what keeps a server with this configuration from running or from
@@ -156,8 +158,8 @@ func checkRings(all []oauth.Key, now time.Time) (Finding, string) {
 		if i < 0 {
 			return Finding{"keys", FindingFailed, fmt.Sprintf("ring %s has no signing key", ring), ""}, ""
 		}
-		if all[i].RotateAfter.Before(now) {
-			f.Outcome, f.Remedy = FindingWarning, "authd keys rotate"
+		if late := now.Sub(all[i].RotateAfter); late > rotationSlack {
+			f.Outcome, f.Remedy = FindingWarning, "is a server running? it rotates by itself"
 			f.Detail = fmt.Sprintf("the key of ring %s was to be replaced at %s", ring, all[i].RotateAfter.UTC().Format(time.RFC3339))
 		}
 		if ring == oauth.AccessRing {

@@ -22,7 +22,7 @@ func configProblem(err error) error {
 		p.hints = []string{"where that is no concern, --insecure-issuer allows it"}
 	case strings.HasPrefix(text, "Config."):
 	case strings.HasPrefix(text, "keys: "):
-		p.hints = []string{"see --key-period, --key-lead, --jwks-max-age, --key-poll, --key-bits and --kek-file"}
+		p.hints = []string{"see --key-period, --key-lead, --jwks-max-age, --key-snapshot-cap, --clock-skew, --key-poll, --key-bits and --kek-file"}
 	default:
 		return err
 	}

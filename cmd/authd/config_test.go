@@ -20,6 +20,18 @@ func TestFlagsLast(t *testing.T) {
 		{"what is unknown stays", "serve --lissten :80 --listen :81", "serve --lissten :80 --listen :81"},
 		{"after -- nothing is a flag", "users --json create -- --json", "users create --json -- --json"},
 		{"a dash is a word", "token --jwks f inspect -", "token inspect - --jwks f"},
+		{
+			"a kid may begin with a dash",
+			"keys revoke -xMaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg --json", "keys revoke --json -- -xMaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg",
+		},
+		{
+			"or with two, behind a --",
+			"--json keys revoke -- --MaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg", "keys revoke --json -- --MaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg",
+		},
+		{
+			"or with two",
+			"keys revoke --MaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg --json", "keys revoke --json -- --MaKqN0R8PNlfWYAzlxKVyTHLyj3HJGRnqD2g6nrNg",
+		},
 		{"nothing", "", ""},
 	}
 	for _, tt := range tests {

@@ -37,7 +37,7 @@ func (c *doctorCmd) Run(a *app) error {
 	}
 	defer d.close()
 	keys, err := c.load(a.ctx, &c.databaseFlags, commandLogger())
-	if p, ok := errors.AsType[*problem](err); err != nil && (!ok || p.code != "kek_missing") { // that is a finding
+	if err != nil && !errors.Is(err, errNoKEK) { // that is a finding
 		return err
 	}
 	found := authd.Diagnose(a.ctx, authd.Config{

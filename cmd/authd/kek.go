@@ -17,7 +17,8 @@ import (
 )
 
 type kekCmd struct {
-	New kekNewCmd `cmd:"" help:"Make a key-encryption key."`
+	New   kekNewCmd   `cmd:"" help:"Make a key-encryption key."`
+	Check kekCheckCmd `cmd:"" help:"Compare the key-encryption keys that are given with those of the database."`
 }
 
 type kekNewCmd struct{}
@@ -50,10 +51,28 @@ const localKEK = "kek"
 // kekVariable holds what a file would. It has no flag: other users see arguments.
 const kekVariable = "AUTHD_KEK"
 
-// load reads the files and then the environment. Without any, a private database gets a
-// key of its own beside it, and any other is refused.
+// load is given, unless there is none: then a private database gets a key of its own beside
+// it, and any other is refused.
 func (f *kekFlags) load(ctx context.Context, d *databaseFlags, log *slog.Logger) ([]authd.KeyEncryptor, error) {
-	var keys []authd.KeyEncryptor
+	keys, err := f.given(d)
+	if err != nil || len(keys) > 0 {
+		return keys, err
+	}
+	if d.DatabaseURL == "" {
+		return ownKEK(ctx, d.DataDir, log)
+	}
+	return nil, errNoKEK
+}
+
+var errNoKEK = &problem{
+	exit: exitUsage, code: "kek_missing",
+	err:   errors.New("a database URL needs a key-encryption key, which seals the signing keys in the database"),
+	hints: []string{"(umask 077 && authd kek new > authd.kek)", "authd serve --kek-file authd.kek"},
+}
+
+// given reads the files and then the environment; without any, the key beside a private
+// database, if that has one. It makes nothing.
+func (f *kekFlags) given(d *databaseFlags) (keys []authd.KeyEncryptor, err error) {
 	for _, path := range f.KEKFiles {
 		more, err := readKEKFile(path)
 		if err != nil {
@@ -68,17 +87,14 @@ func (f *kekFlags) load(ctx context.Context, d *databaseFlags, log *slog.Logger)
 		}
 		keys = append(keys, more...)
 	}
-	switch {
-	case len(keys) > 0:
+	if len(keys) > 0 || d.DatabaseURL != "" {
 		return keys, nil
-	case d.DatabaseURL == "":
-		return ownKEK(ctx, d.DataDir, log)
 	}
-	return nil, &problem{
-		exit: exitUsage, code: "kek_missing",
-		err:   errors.New("a database URL needs a key-encryption key, which seals the signing keys in the database"),
-		hints: []string{"(umask 077 && authd kek new > authd.kek)", "authd serve --kek-file authd.kek"},
+	keys, err = readKEKFile(filepath.Join(d.DataDir, localKEK))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
+	return keys, err
 }
 
 func readKEKFile(path string) ([]authd.KeyEncryptor, error) {

@@ -1,123 +1,107 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-authd/authd"
 )
 
 type keysCmd struct {
-	List   keysListCmd   `cmd:"" help:"List the signing keys of both rings."`
-	Rotate keysRotateCmd `cmd:"" help:"Make the announced keys sign and announce the next."`
+	List   keysListCmd   `cmd:"" help:"Show the schedule of the signing keys of both rings."`
+	Rotate keysRotateCmd `cmd:"" help:"Make the announced keys sign now, before servers do it by themselves."`
+	Revoke keysRevokeCmd `cmd:"" help:"Withdraw a key that may be in wrong hands."`
+	Rewrap keysRewrapCmd `cmd:"" help:"Seal all private keys under the first key-encryption key."`
 }
 
-type keysListCmd struct{ databaseFlags }
-
-// Help teaches.
-func (keysListCmd) Help() string { return "For example:\n\n    authd keys list" }
-
-type keyJSON struct {
-	KID            string     `json:"kid"`
-	Ring           string     `json:"ring"`
-	Seq            int64      `json:"seq"`
-	Alg            string     `json:"alg"`
-	State          string     `json:"state"`
-	AnnouncedAt    time.Time  `json:"announced_at"`
-	RotateAfter    time.Time  `json:"rotate_after"`
-	SignsFrom      *time.Time `json:"signs_from"`
-	SignsUntil     *time.Time `json:"signs_until"`
-	PublishedUntil *time.Time `json:"published_until"`
-	RevokedAt      *time.Time `json:"revoked_at"`
-}
-
-func toKeyJSON(k authd.Key) keyJSON {
-	return keyJSON{
-		k.ID, k.Ring, k.Seq, k.Alg, k.State, k.AnnouncedAt.UTC(), k.RotateAfter.UTC(),
-		utc(k.SignsFrom), utc(k.SignsUntil), utc(k.PublishedUntil), utc(k.RevokedAt),
-	}
-}
-
-// Run lists.
-func (c *keysListCmd) Run(a *app) error {
-	return c.admin(a.ctx, func(admin *authd.Admin) error {
-		keys, err := admin.Keys(a.ctx)
-		if err != nil {
-			return err
-		}
-		return a.show(convert(keys, toKeyJSON), func(w io.Writer) {
-			table(w, "RING SEQ KID STATE ANNOUNCED SIGNS-FROM SIGNS-UNTIL ROTATE-AFTER", convert(keys, keyRow))
-		})
-	})
-}
-
-func keyRow(k authd.Key) []string {
-	return []string{
-		k.Ring, strconv.FormatInt(k.Seq, 10), k.ID, k.State, at(k.AnnouncedAt),
-		maybe(k.SignsFrom), maybe(k.SignsUntil), at(k.RotateAfter),
-	}
-}
-
-type keysRotateCmd struct {
-	Force bool `name:"force" help:"Rotate although verifiers may not have seen the announced key yet: those that cached the JWKS refuse new tokens until they fetch it again."`
+// keyFlags are of what changes keys: with them it writes schedules as a server would.
+type keyFlags struct {
 	issuerFlags
 	databaseFlags
 	kekFlags
 	ringFlags
 }
 
-// Help teaches.
-func (keysRotateCmd) Help() string {
-	return `Tokens that are out stay valid, and their keys stay published as long as they live. A running server signs with the new key within --key-poll. The announced key must have been published for 2 × --jwks-max-age + --key-snapshot-cap + --clock-skew, else the exit status is 3.
+// safeLead is how long verifiers may take to know an announced key.
+func (f *ringFlags) safeLead() time.Duration { return 2*f.JWKSMaxAge + f.KeySnapshotCap + f.ClockSkew }
 
-    authd keys rotate`
-}
-
-type ringRotationJSON struct {
-	Previous  string `json:"previous"`
-	Signing   string `json:"signing"`
-	Announced string `json:"announced"`
-}
-
-// Run rotates.
-func (c *keysRotateCmd) Run(a *app) error {
-	d, err := c.open(a.ctx)
+// change runs do with a server on the database. The server's own upkeep is ended before: a
+// command does what it was asked, and makes no rotation that happens to be due.
+func (f *keyFlags) change(a *app, do func(*authd.Server, authd.Config) error) (err error) {
+	d, err := f.open(a.ctx)
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	r, err := c.rotate(a.ctx, d, commandLogger())
+	defer func() { err = errors.Join(err, d.close()) }()
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelWarn)
+	cfg, err := f.config(a, d, slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level})))
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Access  ringRotationJSON `json:"access"`
-		Refresh ringRotationJSON `json:"refresh"`
-	}{ringRotationJSON(r.Access), ringRotationJSON(r.Refresh)}
-	return a.show(out, func(w io.Writer) {
-		table(w, "RING PREVIOUS SIGNING ANNOUNCED", [][]string{
-			{"access", r.Access.Previous, r.Access.Signing, r.Access.Announced},
-			{"refresh", r.Refresh.Previous, r.Refresh.Signing, r.Refresh.Announced},
-		})
-		fmt.Fprintf(w, "\nrunning servers sign with the new keys within %s\n", c.KeyPoll)
+	srv, err := authd.New(a.ctx, cfg)
+	if err != nil {
+		return configProblem(err)
+	}
+	if err := srv.Close(); err != nil {
+		return err
+	}
+	level.Set(slog.LevelError) // what the command does is its output
+	return do(srv, cfg)
+}
+
+func (f *keyFlags) config(a *app, d *database, log *slog.Logger) (authd.Config, error) {
+	keks, err := f.load(a.ctx, &f.databaseFlags, log)
+	if err != nil {
+		return authd.Config{}, err
+	}
+	cfg := authd.Config{
+		Issuer: f.Issuer, InsecureIssuer: f.InsecureIssuer, DB: d.pool, KeyEncryptionKeys: keks, Logger: log,
+	}
+	f.apply(&cfg)
+	return cfg, nil
+}
+
+// existing reads the keys before anything is started: a server would make them.
+func (f *keyFlags) existing(a *app) (keys []authd.Key, err error) {
+	err = f.admin(a.ctx, func(admin *authd.Admin) error {
+		keys, err = admin.Keys(a.ctx)
+		return err
 	})
+	return keys, err
 }
 
-func (c *keysRotateCmd) rotate(ctx context.Context, d *database, log *slog.Logger) (authd.Rotation, error) {
-	keys, err := c.load(ctx, &c.databaseFlags, log)
-	if err != nil {
-		return authd.Rotation{}, err
+func findKey(keys []authd.Key, kid string) (authd.Key, bool) {
+	for _, k := range keys {
+		if k.ID == kid {
+			return k, true
+		}
 	}
-	cfg := authd.Config{Issuer: c.Issuer, InsecureIssuer: c.InsecureIssuer, DB: d.pool, KeyEncryptionKeys: keys, Logger: log}
-	c.apply(&cfg)
-	srv, err := authd.New(ctx, cfg)
-	if err != nil {
-		return authd.Rotation{}, configProblem(err)
+	return authd.Key{}, false
+}
+
+// inOneLine makes a problem of errors that have a line for each key.
+func inOneLine(err error) *problem {
+	p := *explain(err)
+	p.err = errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	return &p
+}
+
+// whole rounds up to a second: what is true then stays true.
+func whole(t time.Time) time.Time { return t.Add(time.Second - 1).UTC().Truncate(time.Second) }
+
+// span is a duration in the unit in which people would tell it.
+func span(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		d    time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"min", time.Minute}} {
+		if d >= 2*unit.d {
+			return fmt.Sprintf("%d %s", d/unit.d, unit.name)
+		}
 	}
-	defer srv.Close()
-	return srv.RotateKeys(ctx, c.Force)
+	return fmt.Sprintf("%d s", d/time.Second)
 }

@@ -27,8 +27,8 @@ type commands struct {
 	Migrate  migrateCmd  `cmd:"" help:"Bring the database's schema to the version that this build needs, or tell its state."`
 	Clients  clientsCmd  `cmd:"" help:"Register and manage clients."`
 	Users    usersCmd    `cmd:"" help:"Manage the built-in user store."`
-	Keys     keysCmd     `cmd:"" help:"List and rotate signing keys."`
-	KEK      kekCmd      `cmd:"" name:"kek" help:"Make key-encryption keys."`
+	Keys     keysCmd     `cmd:"" help:"Show, rotate, revoke and rewrap signing keys."`
+	KEK      kekCmd      `cmd:"" name:"kek" help:"Make and check key-encryption keys."`
 	Families familiesCmd `cmd:"" help:"List and revoke token families: what descends from one sign-in."`
 	Token    tokenCmd    `cmd:"" help:"Look into tokens."`
 	Doctor   doctorCmd   `cmd:"" help:"Check clock, database, schema, keys and issuer."`

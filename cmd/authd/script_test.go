@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"database": cmdDatabase, "addresses": cmdAddresses, "exits": cmdExits, "json": cmdJSON,
 			"ready": cmdReady, "http": cmdHTTP, "terminate": cmdTerminate, "lacks": cmdLacks,
-			"write": cmdWrite, "login": cmdLogin,
+			"write": cmdWrite, "login": cmdLogin, "sql": cmdSQL, "documented": cmdDocumented, "until": cmdUntil,
 		},
 	})
 }
@@ -110,9 +110,18 @@ func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
 // json NAME PATH sets a variable to what stands at PATH (members, indexes and len, by dots) of
 // the JSON on stdout; NAME = fails unless it is VALUE: json = PATH VALUE.
 func cmdJSON(ts *testscript.TestScript, _ bool, args []string) {
+	got := jsonAt(ts, args[1])
+	if args[0] != "=" {
+		ts.Setenv(args[0], got)
+	} else if got != args[2] {
+		ts.Fatalf("%s is %q, want %q", args[1], got, args[2])
+	}
+}
+
+func jsonAt(ts *testscript.TestScript, path string) string {
 	var v any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
-	for key := range strings.SplitSeq(args[1], ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		switch c := v.(type) {
 		case map[string]any:
 			found, ok := c[key]
@@ -132,12 +141,7 @@ func cmdJSON(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("no member %q in %v", key, v)
 		}
 	}
-	got := fmt.Sprint(v)
-	if args[0] != "=" {
-		ts.Setenv(args[0], got)
-	} else if got != args[2] {
-		ts.Fatalf("%s is %q, want %q", args[1], got, args[2])
-	}
+	return fmt.Sprint(v)
 }
 
 // ready waits until the server of this scene is.

@@ -44,6 +44,8 @@ The same settings as a file, for authd serve --config authd.yaml:
     listen: ":8080"
     kek-file: [new.kek, old.kek]
 
+Signing keys rotate by themselves, every --key-period; nothing is to be scheduled. authd keys list shows when.
+
 SIGTERM lets requests come to their end, within 15 seconds; a second one does not wait.`
 }
 

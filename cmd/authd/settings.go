@@ -36,7 +36,7 @@ type issuerFlags struct {
 
 // ringFlags are of everything that rotates keys: a schedule is written when a key is made.
 type ringFlags struct {
-	KeyPeriod      time.Duration `name:"key-period" env:"AUTHD_KEY_PERIOD" group:"keys" default:"720h" help:"How long a key is planned to sign (${default})."`
+	KeyPeriod      time.Duration `name:"key-period" env:"AUTHD_KEY_PERIOD" group:"keys" default:"720h" help:"How long a key signs before the announced one takes its place, by itself (${default})."`
 	KeyLead        time.Duration `name:"key-lead" env:"AUTHD_KEY_LEAD" group:"keys" default:"24h" help:"How long a key is published before it signs, at least 2 × --jwks-max-age + --key-snapshot-cap + --clock-skew (${default})."`
 	JWKSMaxAge     time.Duration `name:"jwks-max-age" env:"AUTHD_JWKS_MAX_AGE" group:"keys" default:"5m" help:"How long verifiers may cache the JWKS (${default})."`
 	KeyPoll        time.Duration `name:"key-poll" env:"AUTHD_KEY_POLL" group:"keys" default:"15s" help:"How often keys are read from the database, at most half of --key-snapshot-cap (${default})."`
