@@ -12,13 +12,30 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/go-authd/authd"
+	"github.com/go-authd/authd/internal/dbtest"
 	"github.com/go-authd/authd/internal/keys/keystest"
 )
 
 // exampleDatabase is what a host has anyway: a pool and a key-encryption key. The scenes
 // that are about something else begin with it.
 func exampleDatabase(ctx context.Context) (pool *pgxpool.Pool, kek authd.Secret, drop func()) {
-	address, dropDatabase, err := keystest.Example()
+	pool, drop = openExample(ctx, keystest.Example)
+	kek, err := authd.ParseSecret(keystest.KEK)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return pool, kek, drop
+}
+
+// emptyExampleDatabase has the schema, and no signing keys yet.
+func emptyExampleDatabase(ctx context.Context) (pool *pgxpool.Pool, drop func()) {
+	return openExample(ctx, func() (string, func() error, error) {
+		return dbtest.PreparedExample("empty", func(context.Context, *pgxpool.Pool) error { return nil })
+	})
+}
+
+func openExample(ctx context.Context, make func() (string, func() error, error)) (pool *pgxpool.Pool, drop func()) {
+	address, dropDatabase, err := make()
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -32,10 +49,7 @@ func exampleDatabase(ctx context.Context) (pool *pgxpool.Pool, kek authd.Secret,
 	if pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		log.Fatal(err)
 	}
-	if kek, err = authd.ParseSecret(keystest.KEK); err != nil {
-		log.Fatal(err)
-	}
-	return pool, kek, func() {
+	return pool, func() {
 		pool.Close()
 		if err := dropDatabase(); err != nil {
 			log.Fatal(err)
