@@ -28,32 +28,45 @@ type RotationStep struct {
 }
 
 // One statement, so that it needs no session (transaction-pooling proxies) and no lock
-// beyond the row of the signing key: racers wait there, and find it closed. The key
-// announced when the ring was made is old enough at once: no verifier holds a set
-// without it.
+// beyond the rows of the two keys: racers wait there, and find the state changed. Both rows
+// are locked before either is changed, always the signing key's first: what a wait has
+// changed of the one would otherwise not be seen in the condition on the other, and a key
+// be closed whose successor has been revoked meanwhile.
+//
+// The key announced when the ring was made is old enough at once: no verifier holds a set
+// without it. A forced step does not wait until the old promises to verifiers are over: the
+// next key takes them over.
 const rotateKey = `
-with closed as (
-  update authd.signing_keys k set signs_until = c.at, published_until = c.at + $5::interval,
-    revoked_at = case when $14 then c.at end, private_jwe = case when $14 then null else k.private_jwe end
-  from (select authd.clock() as at) c
+with signing as materialized (
+  select k.kid, k.safe_lead, c.at
+  from authd.signing_keys k, (select authd.clock() as at) c
   where k.ring = $1 and k.kid = $2
     and k.signs_from is not null and k.signs_until is null and k.revoked_at is null
     and (not $12 or k.rotate_after <= c.at)
-    and exists (
-      select from authd.signing_keys a
-      where a.ring = $1 and a.kid = $3 and a.signs_from is null and a.revoked_at is null
-        and ($13 or a.announced_at <= c.at - greatest($4::interval, a.safe_lead, k.safe_lead)
-          or not exists (select from authd.signing_keys e where e.ring = $1 and e.announced_at < a.announced_at)))
-  returning c.at
+  for update of k
+), ready as materialized (
+  select a.kid, a.seq, s.at, greatest(a.safe_lead, s.safe_lead) as promised
+  from authd.signing_keys a, signing s
+  where a.ring = $1 and a.kid = $3 and a.signs_from is null and a.revoked_at is null
+    and ($13 or a.announced_at <= s.at - greatest($4::interval, a.safe_lead, s.safe_lead)
+      or not exists (select from authd.signing_keys e where e.ring = $1 and e.announced_at < a.announced_at))
+  for update of a
+), closed as (
+  update authd.signing_keys k set signs_until = ready.at, published_until = ready.at + $5::interval,
+    revoked_at = case when $14 then ready.at end, private_jwe = case when $14 then null else k.private_jwe end
+  from signing, ready
+  where k.kid = signing.kid
+  returning k.kid
 ), opened as (
-  update authd.signing_keys k set signs_from = closed.at, rotate_after = closed.at + $6::interval
-  from closed
-  where k.ring = $1 and k.kid = $3 and k.signs_from is null and k.revoked_at is null
-  returning k.seq, closed.at
+  update authd.signing_keys k set signs_from = ready.at, rotate_after = ready.at + $6::interval
+  from ready, closed
+  where k.kid = ready.kid
+  returning ready.seq, ready.at, ready.promised
 ), announced as (
   insert into authd.signing_keys
     (kid, ring, seq, alg, public_jwk, private_jwe, signer_key, announced_at, rotate_after, safe_lead)
-  select $7, $1, opened.seq + 1, $8, $9, $10, $11, opened.at, opened.at + 2 * $6::interval, $4
+  select $7, $1, opened.seq + 1, $8, $9, $10, $11, opened.at, opened.at + 2 * $6::interval,
+    case when $13 then greatest($4::interval, opened.promised) else $4 end
   from opened
   returning kid
 )
@@ -95,11 +108,12 @@ with signing as materialized (
   update authd.signing_keys k set revoked_at = authd.clock(), private_jwe = null
   where k.ring = $1 and k.kid = $2 and k.signs_from is null and k.revoked_at is null
     and (select count(*) from signing) >= 0
-  returning k.kid
+  returning k.safe_lead
 ), announced as (
   insert into authd.signing_keys
     (kid, ring, seq, alg, public_jwk, private_jwe, signer_key, announced_at, rotate_after, safe_lead)
-  select $3, $1, (select max(seq) + 1 from authd.signing_keys where ring = $1), $4, $5, $6, $7, c.at, c.at + $8::interval + $9::interval, $10
+  select $3, $1, (select max(seq) + 1 from authd.signing_keys where ring = $1), $4, $5, $6, $7, c.at, c.at + $8::interval + $9::interval,
+    greatest($10::interval, (select safe_lead from withdrawn))
   from (select authd.clock() as at) c
   where exists (select from withdrawn) or $2 = '' and not exists (
     select from authd.signing_keys where ring = $1 and signs_from is null and revoked_at is null)
