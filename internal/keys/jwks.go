@@ -50,15 +50,19 @@ func newJWKS(keys []*key) (jwks, error) {
 }
 
 // JWKS returns the public keys of the access ring: the signing key, the announced one, the
-// retired ones from young to old. It is served from memory however old the snapshot is,
-// and never empty: without a key, which is not possible after [New] except by damage to
-// all rows, it returns [ErrNotReady].
+// retired ones from young to old. It is served from memory however old the snapshot is, but
+// one that is too old to sign with nobody may keep. It is never empty: without a key, which
+// is not possible after [New] except by damage to all rows, it returns [ErrNotReady].
 func (r *Rings) JWKS() (Document, error) {
 	s := r.snapshot.Load()
 	if s.jwks.body == nil {
 		return Document{}, notReady("no key can be published")
 	}
-	maxAge, now := r.cfg.MaxAge, s.now(r.cfg.Now())
+	maxAge, age := r.cfg.MaxAge, s.age(r.cfg.Now())
+	if age > r.cfg.SnapshotCap {
+		maxAge = 0 // a key that is not in it may sign by now, or soon
+	}
+	now := s.dbNow.Add(age)
 	for _, until := range s.jwks.until {
 		maxAge = min(maxAge, until.Sub(now))
 	}

@@ -89,10 +89,6 @@ func TestJWKSMaxAgeEndsWithTheFirstKey(t *testing.T) {
 	r := w.rings()
 	mustRotate(t, r, oauth.AccessRing, false)
 	closed := w.keys(oauth.AccessRing)[0]
-	left := closed.PublishedUntil.Sub(r.snapshot.Load().dbNow)
-	at := func(before time.Duration) func() time.Time {
-		return func() time.Time { return r.snapshot.Load().readAt.Add(left - before) }
-	}
 	for _, tt := range []struct {
 		name   string
 		before time.Duration // the end of the closed key
@@ -104,7 +100,10 @@ func TestJWKSMaxAgeEndsWithTheFirstKey(t *testing.T) {
 		{"at the end", 0, 0},
 		{"after the end, before the next poll", -time.Minute, 0},
 	} {
-		r.cfg.Now = at(tt.before)
+		s := *r.snapshot.Load()
+		s.readAt, s.dbNow = r.cfg.Now(), closed.PublishedUntil.Add(-tt.before)
+		r.cfg.Now = func() time.Time { return s.readAt }
+		r.snapshot.Store(&s)
 		doc, err := r.JWKS()
 		if err != nil {
 			t.Fatal(err)
