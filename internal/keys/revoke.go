@@ -60,12 +60,13 @@ type storedKey struct {
 	state oauth.KeyState
 }
 
+// stored reads the row, and then the snapshot: that one must know of a revocation by another.
 func (r *Rings) stored(ctx context.Context, kid string) (storedKey, error) {
-	if err := r.refresh(ctx); err != nil {
-		return storedKey{}, err
-	}
 	all, err := r.cfg.DB.Keys(ctx)
 	if err != nil {
+		return storedKey{}, err
+	}
+	if err := r.refresh(ctx); err != nil {
 		return storedKey{}, err
 	}
 	i := slices.IndexFunc(all, func(k oauth.Key) bool { return k.KID == kid })
