@@ -86,3 +86,30 @@ func TestForceKeepsPromises(t *testing.T) {
 		mustRevoke(t, r, announced.KID)
 	}
 }
+
+// A replica that has not read the rings for long serves its set, but a key that it does not
+// know may sign by now, or at any time: nobody may keep the set.
+func TestJWKSOfAnOldSnapshotIsNotKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var slept time.Duration
+	r := w.ringsWith(func(c *Config) {
+		c.Now = func() time.Time { return clockReading(walkEpoch.Add(slept), 0) }
+	})
+	for _, tt := range []struct {
+		slept, want time.Duration
+	}{{0, 5 * time.Minute}, {time.Minute, 5 * time.Minute}, {61 * time.Second, 0}} {
+		slept = tt.slept
+		doc, err := r.JWKS()
+		if err != nil || len(doc.Body) == 0 {
+			t.Fatalf("%s after the reading: %d bytes, %v", slept, len(doc.Body), err)
+		}
+		if doc.MaxAge != tt.want {
+			t.Errorf("%s after the reading: max-age %s, want %s", slept, doc.MaxAge, tt.want)
+		}
+	}
+	mustPoll(t, r)
+	if doc, err := r.JWKS(); err != nil || doc.MaxAge != 5*time.Minute {
+		t.Errorf("after the next reading: max-age %s, %v", doc.MaxAge, err)
+	}
+}
