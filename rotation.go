@@ -21,23 +21,36 @@ type RingRotation struct {
 // Rotation is the outcome of [Server.RotateKeys].
 type Rotation struct{ Access, Refresh RingRotation }
 
-// RotateKeys makes the announced key of both rings sign and announces the next. Tokens
-// that the previous keys signed stay valid, and their keys stay published as long as they
-// live. Of any number of calls at once, one makes the step, and all return its outcome.
+// RotateKeys makes the announced key of both rings sign, or only of those that are named,
+// and announces the next. Tokens that the previous keys signed stay valid, and their keys
+// stay published as long as they live. Of any number of calls at once, one makes the step,
+// and all return its outcome.
 //
 // Servers rotate by themselves when KeyPeriod is over; this is for before.
 //
 // It returns a [*KeyTooYoungError] for a ring whose announced key verifiers may not have
 // seen yet. force rotates all the same: verifiers that cached the JWKS refuse new tokens
 // until they fetch it again, at most JWKSMaxAge later. The rings are independent: where
-// one cannot be rotated, the other is, and both are in the Rotation.
-func (s *Server) RotateKeys(ctx context.Context, force bool) (Rotation, error) {
+// one cannot be rotated, the other is: its RingRotation is there, and the joined error is of
+// the one whose is empty.
+func (s *Server) RotateKeys(ctx context.Context, force bool, rings ...string) (Rotation, error) {
+	if len(rings) == 0 {
+		rings = []string{AccessRing, RefreshRing}
+	}
 	var out Rotation
-	var errAccess, errRefresh error
+	var errs []error
 	view := s.rings.View()
-	out.Access, errAccess = rotateRing(ctx, view, oauth.AccessRing, force)
-	out.Refresh, errRefresh = rotateRing(ctx, view, oauth.RefreshRing, force)
-	return out, errors.Join(errAccess, errRefresh)
+	for _, ring := range rings {
+		r, err := rotateRing(ctx, view, oauth.Ring(ring), force)
+		switch ring {
+		case AccessRing:
+			out.Access = r
+		case RefreshRing:
+			out.Refresh = r
+		}
+		errs = append(errs, err)
+	}
+	return out, errors.Join(errs...)
 }
 
 // The two rings of signing keys: that of access tokens, which is published, and that of
@@ -46,11 +59,6 @@ const (
 	AccessRing  = string(oauth.AccessRing)
 	RefreshRing = string(oauth.RefreshRing)
 )
-
-// RotateRing is [Server.RotateKeys] for one ring.
-func (s *Server) RotateRing(ctx context.Context, ring string, force bool) (RingRotation, error) {
-	return rotateRing(ctx, s.rings.View(), oauth.Ring(ring), force)
-}
 
 func rotateRing(ctx context.Context, view keys.View, ring oauth.Ring, force bool) (RingRotation, error) {
 	r, err := view.Rotate(ctx, ring, force)

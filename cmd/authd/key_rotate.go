@@ -66,38 +66,61 @@ func (c *keysRotateCmd) rotate(a *app, srv *authd.Server) (done []ringOutcome, e
 	if c.Ring != "" {
 		rings = []string{c.Ring}
 	}
-	var tooYoung, failed error
+	rotation, errs := srv.RotateKeys(a.ctx, c.Force, rings...)
+	tooYoung, failed := sortErrors(errs)
 	for _, ring := range rings {
-		r, err := c.rotateRing(a, srv, ring)
-		if err != nil {
+		r, err := outcomeOf(a, srv, ring, rotation, tooYoung[ring])
+		switch {
+		case err != nil:
 			failed = errors.Join(failed, err)
-			continue
+		case r.Outcome != "":
+			done = append(done, r)
 		}
-		done = append(done, r)
-		if r.Outcome == ringTooYoung {
-			tooYoung = errors.Join(tooYoung, &authd.KeyTooYoungError{Ring: ring, SafeAt: *r.SafeAt})
+	}
+	var young error
+	for _, ring := range rings {
+		if e := tooYoung[ring]; e != nil {
+			young = errors.Join(young, e)
 		}
 	}
 	if failed != nil {
-		return done, inOneLine(errors.Join(failed, tooYoung))
+		return done, inOneLine(errors.Join(failed, young))
 	}
-	return done, notRotated(done, tooYoung)
+	return done, notRotated(done, young)
 }
 
-// rotateRing tries without force first: where that is enough, nothing breaks.
-func (c *keysRotateCmd) rotateRing(a *app, srv *authd.Server, ring string) (ringOutcome, error) {
-	r, err := srv.RotateRing(a.ctx, ring, false)
-	young, ok := errors.AsType[*authd.KeyTooYoungError](err)
+// sortErrors takes what authd joined apart: which rings were too young, and what failed.
+func sortErrors(err error) (tooYoung map[string]*authd.KeyTooYoungError, failed error) {
+	tooYoung = make(map[string]*authd.KeyTooYoungError)
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		return ringOutcome{Ring: ring, Outcome: ringRotated, Previous: r.Previous, Signing: r.Signing, Announced: r.Announced}, err
+		return tooYoung, err
 	}
-	if !c.Force {
+	for _, e := range joined.Unwrap() {
+		if young, ok := errors.AsType[*authd.KeyTooYoungError](e); ok {
+			tooYoung[young.Ring] = young
+			continue
+		}
+		failed = errors.Join(failed, e)
+	}
+	return tooYoung, failed
+}
+
+// outcomeOf is empty for a ring that failed.
+func outcomeOf(a *app, srv *authd.Server, ring string, all authd.Rotation, young *authd.KeyTooYoungError) (ringOutcome, error) {
+	r := all.Access
+	if ring == authd.RefreshRing {
+		r = all.Refresh
+	}
+	switch {
+	case young != nil:
 		return refusedRing(a, srv, young)
+	case r.Signing == "":
+		return ringOutcome{}, nil
+	case !r.SafeAt.IsZero():
+		return forcedRing(a, srv, ring, r)
 	}
-	if r, err = srv.RotateRing(a.ctx, ring, true); err != nil {
-		return ringOutcome{}, err
-	}
-	return forcedRing(a, srv, young, r)
+	return ringOutcome{Ring: ring, Outcome: ringRotated, Previous: r.Previous, Signing: r.Signing, Announced: r.Announced}, nil
 }
 
 // refusedRing is a ring as it stays.
@@ -116,16 +139,16 @@ func refusedRing(a *app, srv *authd.Server, young *authd.KeyTooYoungError) (ring
 }
 
 // forcedRing says what breaks. Verifiers know nothing of the refresh ring.
-func forcedRing(a *app, srv *authd.Server, young *authd.KeyTooYoungError, r authd.RingRotation) (ringOutcome, error) {
-	safe := whole(young.SafeAt)
+func forcedRing(a *app, srv *authd.Server, ring string, r authd.RingRotation) (ringOutcome, error) {
+	safe := whole(r.SafeAt)
 	out := ringOutcome{
-		Ring: young.Ring, Outcome: ringForced, Previous: r.Previous, Signing: r.Signing, Announced: r.Announced,
+		Ring: ring, Outcome: ringForced, Previous: r.Previous, Signing: r.Signing, Announced: r.Announced,
 		SafeAt: &safe, Warning: unpublishedRing,
 	}
 	keys, err := srv.Keys(a.ctx)
 	if k, ok := findKey(keys, r.Signing); ok {
 		out.AnnouncedAt = utc(&k.AnnouncedAt)
-		if young.Ring == authd.AccessRing {
+		if ring == authd.AccessRing {
 			out.Warning = youngKey(k.AnnouncedAt, safe)
 		}
 	}
