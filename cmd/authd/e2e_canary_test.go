@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,11 +28,13 @@ func TestNothingLeaks(t *testing.T) {
 	s.misuse(t)
 	s.misuseCommands(t)
 	s.rotateKeys(t)
+	s.revokeKeys(t)
+	s.changeKEK(t)
 	s.damage(t)
 	s.end(t)
 
-	if got := len(s.kids); got != 8 { // two rings, two rotations
-		t.Errorf("%d private halves were learnt, want 8", got)
+	if got := len(s.kids); got != 9 { // of two rings, two rotations, and one revocation of what was signing
+		t.Errorf("%d private halves were learnt, want 9", got)
 	}
 	f := newFinder(s.secrets)
 	for _, p := range s.papers {
@@ -271,6 +274,43 @@ func (s *story) rotateKeys(t *testing.T) {
 	s.signIn(t, newPassword)
 	s.refresh(t, s.b)
 	s.look(t)
+}
+
+func (s *story) revokeKeys(t *testing.T) {
+	t.Helper()
+	retired := s.rings(t)["access"][0].KID
+	signing, announced := s.rings(t)["access"].current()
+	s.succeed(t, "", "keys", "revoke", retired)
+	s.succeed(t, "", "keys", "revoke", signing, "--json")
+	s.succeed(t, "", "keys", "revoke", signing)
+	s.fail(t, "", "keys", "revoke", "nobody")
+	s.learnKeys(t)
+	waitFor(t, "a token of the next key", func() bool { return s.a.awaitToken(t, s.app) == announced })
+	s.look(t)
+}
+
+// changeKEK seals all keys under another key-encryption key. The replicas do not have it
+// and go on with what they have opened, until they start again and do.
+func (s *story) changeKEK(t *testing.T) {
+	t.Helper()
+	was := s.keyCluster
+	next := s.newKEK(t)
+	for _, c := range []keyCluster{was, was.with("AUTHD_KEK=" + next + "\n" + base64.StdEncoding.EncodeToString(s.keks[0]))} {
+		s.keyCluster = c
+		s.succeed(t, "", "keys", "rewrap")
+		s.succeed(t, "", "keys", "rewrap", "--json")
+		s.succeed(t, "", "kek", "check")
+		s.succeed(t, "", "kek", "check", "--json")
+	}
+	for _, args := range [][]string{{"kek", "check"}, {"keys", "rewrap"}, {"keys", "rotate"}} {
+		s.failAs(t, was, "", args...)
+	}
+	s.look(t)
+	for _, r := range []*replica{s.a, s.b} {
+		r.signal(t, syscall.SIGTERM)
+		s.file("log of a replica that was replaced", r.log.String())
+	}
+	s.a, s.b = s.start(t), s.start(t)
 }
 
 // damage makes rows that cannot be opened: the announced key's half of the ciphertext is

@@ -25,7 +25,7 @@ import (
 // witness collects what is secret, and what anybody may come to see.
 type witness struct {
 	keyCluster
-	kek     []byte
+	keks    [][]byte
 	secrets []secret
 	papers  []paper
 	kids    map[string]bool // whose private halves are among the secrets
@@ -35,15 +35,22 @@ type witness struct {
 func newWitness(t *testing.T) *witness {
 	t.Helper()
 	w := &witness{keyCluster: openKeyCluster(t, dbtest.EmptyURL(t)), kids: make(map[string]bool)}
+	w.keyCluster = w.with("AUTHD_KEK="+w.newKEK(t), "AUTHD_LOG_LEVEL=debug")
+	return w
+}
+
+// newKEK makes a key-encryption key, which is a secret from now on.
+func (w *witness) newKEK(t *testing.T) string {
+	t.Helper()
 	var made struct{ KEK string }
 	w.authd(t, &made, "", "kek", "new")
-	var err error
-	if w.kek, err = base64.StdEncoding.DecodeString(made.KEK); err != nil {
+	kek, err := base64.StdEncoding.DecodeString(made.KEK)
+	if err != nil {
 		t.Fatal(err)
 	}
-	w.secrets = append(w.secrets, bytesSecret("the key-encryption key", w.kek, false))
-	w.keyCluster = w.with("AUTHD_KEK="+made.KEK, "AUTHD_LOG_LEVEL=debug")
-	return w
+	w.keks = append(w.keks, kek)
+	w.secrets = append(w.secrets, bytesSecret(fmt.Sprintf("key-encryption key %d", len(w.keks)), kek, false))
+	return made.KEK
 }
 
 // file keeps a paper. What it issues is a secret from now on, and crossed out here alone.
@@ -210,16 +217,18 @@ func (w *witness) learnKeys(t *testing.T) {
 	}
 }
 
-// unseal does by go-jose alone what whoever has the key-encryption key can do.
+// unseal does by go-jose alone what whoever has the key-encryption keys can do.
 func (w *witness) unseal(t *testing.T, sealed string) *rsa.PrivateKey {
 	t.Helper()
 	jwe, err := jose.ParseEncryptedJSON(sealed, []jose.KeyAlgorithm{jose.A256KW}, []jose.ContentEncryption{jose.A256CBC_HS512})
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := jwe.Decrypt(w.kek)
-	if err != nil {
-		t.Fatal(err)
+	var der []byte
+	for _, kek := range w.keks {
+		if opened, err := jwe.Decrypt(kek); err == nil {
+			der = opened
+		}
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	key, ok := parsed.(*rsa.PrivateKey)
