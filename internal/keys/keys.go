@@ -56,6 +56,8 @@ type Rings struct {
 	// Signatures that a KMS or HSM makes; remoteGate bounds signing.
 	remoteGate *gate
 	signing    *hooks
+	// unusable is when the Signer last made a key with which it then did not sign.
+	unusable atomic.Pointer[time.Time]
 
 	// reading is held while the database is read, so that no older snapshot replaces a
 	// newer one. It guards the two fields below.

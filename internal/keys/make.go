@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
@@ -90,13 +91,22 @@ func (r *Rings) makeKey(ctx context.Context, ring oauth.Ring) (db.NewKey, error)
 	return k, err
 }
 
+// unusableInterval: a KMS lets us make keys and not sign, say. It may bill each of them, and
+// keep it for a week when it is to be destroyed; a rotation that is due would make one a second.
+const unusableInterval = time.Minute
+
 func (r *Rings) makeRemoteKey(ctx context.Context) (db.NewKey, error) {
+	now := r.cfg.Now()
+	if at := r.unusable.Load(); at != nil && now.Sub(*at) < unusableInterval {
+		return db.NewKey{}, outage(doCreate, fmt.Errorf("the last one could not be used, the next is made %s after it", unusableInterval))
+	}
 	name, err := r.createName(ctx)
 	if err != nil {
 		return db.NewKey{}, err
 	}
 	public, err := r.checkNew(ctx, name)
 	if err != nil {
+		r.unusable.Store(&now)
 		r.destroyUnused(ctx, name)
 		return db.NewKey{}, err
 	}

@@ -59,6 +59,8 @@ func TestSignerFailsWhileAKeyIsMade(t *testing.T) {
 				w.hsm.Fail(nil)
 				wantSigns(t, r)
 				w.wantNoOrphans()
+				w.advance(2 * time.Minute)
+				mustPoll(t, r)
 				mustRotate(t, r, oauth.AccessRing, false)
 				wantSigns(t, r)
 			})
@@ -93,6 +95,36 @@ func TestKeysThatComeTooLateAreDestroyed(t *testing.T) {
 		t.Errorf("%s was destroyed, want the fifth", name)
 	}
 	wantSigns(t, r)
+}
+
+// A KMS may bill each key that it makes, and keep it for a week.
+func TestKeysThatCannotBeUsedAreNotMadeAllTheTime(t *testing.T) {
+	t.Parallel()
+	w := newHSMWorld(t)
+	r := mustNew(t, w.config())
+	w.advance(30*day + time.Minute)
+	w.hsm.Fail(func(_ context.Context, op, name string) error {
+		if op == "sign" && name > "key-4" {
+			return hooktest.ErrBroken
+		}
+		return nil
+	})
+	if err := r.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		wantOutage(t, r.tend(t.Context()), "signer: ")
+	}
+	if got := w.hsm.Destroyed(); len(got) != 1 {
+		t.Errorf("%v made and destroyed in five rounds, want one", got)
+	}
+	w.hsm.Fail(nil)
+	w.advance(30*day + 3*time.Minute)
+	mustPoll(t, r)
+	if got := len(w.keys(oauth.AccessRing)); got != 3 {
+		t.Errorf("%d keys after the Signer works, want 3: it was due", got)
+	}
+	w.wantNoOrphans()
 }
 
 // What CreateKey and OpenKey say of a new key is not believed.
