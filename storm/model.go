@@ -1,0 +1,176 @@
+package main
+
+import (
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// state of a family as the model has it: the table of the design, without its clock.
+type state struct {
+	born, dead   bool
+	gen          int64
+	leaf, parent string // "": not known yet
+}
+
+// checkModel asks porcupine whether the family's calls can be put in an order, within the
+// times at which they were made, in which the model gives every answer that was seen. The
+// database's last word is one of them.
+func (r *record) checkModel(end time.Duration, add adder) {
+	switch porcupine.CheckOperationsTimeout(familyModel, r.operations(end), modelTime) {
+	case porcupine.Ok:
+	case porcupine.Illegal:
+		add(4, r, "linearizability: no order of its calls explains their answers")
+	case porcupine.Unknown:
+		add(4, r, "linearizability: %d calls could not be judged in %v", len(r.calls), modelTime)
+	}
+}
+
+const (
+	modelTime = 20 * time.Second
+	// An outcome that is unknown may come to be so long after its call: writes have ten seconds.
+	lateness = 15 * time.Second
+)
+
+func (r *record) operations(end time.Duration) (all []porcupine.Operation) {
+	clients := make(map[string]int)
+	single := make(map[string]bool) // access tokens that were ended by themselves
+	for _, c := range r.calls {
+		if c.deed == endAccess {
+			single[c.jti] = true
+		}
+	}
+	for _, c := range r.calls {
+		if !c.isModelled() || c.deed == introspect && single[c.jti] {
+			continue
+		}
+		back := c.end
+		if c.outcome == unavailable {
+			back += lateness
+		}
+		if _, known := clients[c.actor]; !known {
+			clients[c.actor] = len(clients)
+		}
+		all = append(all, porcupine.Operation{
+			ClientId: clients[c.actor], Input: c, Output: c, Call: int64(c.start), Return: int64(back),
+		})
+	}
+	if r.hasRow {
+		last := int64(end + 2*lateness)
+		all = append(all, porcupine.Operation{ClientId: len(clients), Input: r.row, Output: r.row, Call: last, Return: last + 1})
+	}
+	return all
+}
+
+// isModelled: the rest changes nothing and says nothing.
+func (c *call) isModelled() bool {
+	switch {
+	case c.outcome == refused, c.outcome == foreign, c.outcome == odd, c.outcome == busy, c.deed == endAccess:
+		return false
+	case c.outcome == unavailable:
+		return c.deed != introspect && c.deed != signIn
+	case c.outcome == invalid:
+		return c.deed == refresh
+	}
+	return true
+}
+
+var familyModel = (&porcupine.NondeterministicModel{
+	Init: func() []any { return []any{state{}} },
+	Step: func(from, input, _ any) []any {
+		next := step(from.(state), input)
+		all := make([]any, len(next))
+		for i, s := range next {
+			all[i] = s
+		}
+		return all
+	},
+}).ToModel()
+
+// step returns the states in which what was seen may leave s; none, if it cannot be seen in s.
+func step(s state, seen any) []state {
+	switch seen := seen.(type) {
+	case row:
+		return s.atTheEnd(seen)
+	case *call:
+		switch {
+		case seen.deed == signIn:
+			return s.begin(seen)
+		case seen.deed == refresh:
+			return s.refresh(seen)
+		case seen.deed == introspect:
+			return s.introspect(seen)
+		}
+		return s.end(seen)
+	}
+	return nil
+}
+
+func (s state) begin(c *call) []state {
+	if s.born {
+		return nil
+	}
+	return []state{{born: true, gen: c.newGen, leaf: c.newJTI}}
+}
+
+// end of a subject before the sign-in is none of the family's.
+func (s state) end(c *call) []state {
+	ended := s
+	ended.dead = s.born
+	if c.outcome == unavailable && ended != s {
+		return []state{s, ended}
+	}
+	return []state{ended}
+}
+
+func (s state) introspect(c *call) []state {
+	if s.born && c.active != s.dead {
+		return []state{s}
+	}
+	return nil
+}
+
+func (s state) atTheEnd(r row) []state {
+	if s.born && s.dead == r.dead() && s.gen == r.Generation && matches(s.leaf, r.LeafJTI) {
+		return []state{s}
+	}
+	return nil
+}
+
+func matches(known, jti string) bool { return known == "" || known == jti }
+
+func (s state) refresh(c *call) []state {
+	if !s.born {
+		return nil
+	}
+	dead := s
+	dead.dead = true
+	isLeaf := c.gen == s.gen && matches(s.leaf, c.jti)
+	isParent := c.gen == s.gen-1 && matches(s.parent, c.jti)
+	switch c.outcome {
+	case ok:
+		switch {
+		case s.dead || c.newGen != c.gen+1:
+			return nil
+		case isLeaf:
+			return []state{{born: true, gen: c.newGen, leaf: c.newJTI, parent: c.jti}}
+		case isParent && matches(s.leaf, c.newJTI):
+			s.leaf, s.parent = c.newJTI, c.jti
+			return []state{s}
+		}
+		return nil
+	case invalid:
+		if isLeaf && !s.dead {
+			return nil
+		}
+		return []state{dead}
+	default: // unknown: all that it may have done
+		switch {
+		case s.dead:
+			return []state{s}
+		case isLeaf:
+			return []state{s, {born: true, gen: s.gen + 1, parent: c.jti}}
+		}
+		return []state{s, dead} // the parent within grace changes nothing; too late, or older, it ends the family
+	}
+}

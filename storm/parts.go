@@ -1,0 +1,65 @@
+package main
+
+import "time"
+
+// parts of a storm, each of which begins with an empty database. The length is that of the
+// short form and of the long one.
+func parts(o options) []part {
+	length := func(short, long int) time.Duration {
+		if o.short {
+			return time.Duration(short) * time.Second
+		}
+		return time.Duration(long) * time.Second
+	}
+	return []part{
+		{
+			name: "calm", about: "answers are lost (F-04), and nothing else fails",
+			length: length(10, 60), grace: 2 * time.Second,
+			least: map[string]int{
+				"refreshes": 150, "answers with the same successor": 30, "answers lost": 20, "thefts that ended a family": 5,
+				"ends of families": 5, "ends of subjects and clients": 3, "families ended without a write of theirs": 3,
+			},
+		},
+		{
+			name: "kills", about: "servers die by SIGKILL at each failpoint (F-01, F-02, F-38)",
+			length: length(15, 90), grace: 10 * time.Second, fault: killServers,
+			least: map[string]int{
+				"refreshes": 100, "killed: refresh.before_lock": 1, "killed: refresh.after_lock": 1, "killed: refresh.before_commit": 1,
+				"killed: refresh.after_commit": 1, "killed: revoke.before_commit": 1, "killed: revoke.after_commit": 1, "killed: from outside": 1,
+			},
+		},
+		{
+			name: "crashes", about: "PostgreSQL is crash-restarted every few seconds (F-05)",
+			length: length(12, 90), grace: 10 * time.Second, fault: crashDatabase,
+			least: map[string]int{"refreshes": 60, "database crashes": 2},
+		},
+		{
+			name: "connections", about: "connections end before and after a COMMIT, backends are terminated, few are let in (F-03, F-06, F-17)",
+			length: length(12, 60), grace: 10 * time.Second, fault: breakConnections,
+			least: map[string]int{"refreshes": 60, "commits cut before": 5, "commits cut after": 5, "backends ended": 20},
+		},
+		{
+			name: "slow", about: "the database is slow, answers byte by byte, and hangs (F-14, F-15, F-47)",
+			length: length(7, 60), grace: 10 * time.Second, fault: slowDatabase,
+			least: map[string]int{"refreshes": 30, "hangs of the database": 1},
+		},
+		{
+			name: "crowd", about: "one family is asked for by many, and locked (F-12, F-13)", noLosses: true,
+			length: length(6, 40), grace: 2 * time.Second, fault: crowd, quiet: true,
+			least: map[string]int{
+				"F-12, at a locked family: UNAVAILABLE": 1, "F-13, at a family all at once: OK": 2, "F-13, at a family all at once: BUSY": 1,
+			},
+		},
+		{
+			name: "rolling", about: "servers end by SIGTERM and start again, one after the other (F-37)", noLosses: true,
+			length: length(8, 60), grace: 2 * time.Second, fault: rollServers, quiet: true,
+			least: map[string]int{"refreshes": 100, "servers ended in order": 3},
+		},
+		{
+			name: "panics", about: "a server panics while it holds a family's lock (F-42)", panics: true,
+			length: length(5, 30), grace: 10 * time.Second, fault: panics,
+			failpoints: func(int) string { return "refresh.after_lock=panic@12" },
+			least:      map[string]int{"refreshes": 60, "panics": 3},
+		},
+	}
+}
