@@ -53,10 +53,10 @@ func call[T any](ctx context.Context, h *hooks, c hookCall[T]) (T, error) {
 		return out.v, outage(c.doing, fmt.Errorf("%d earlier calls have not returned", h.max))
 	}
 	ctx, cancel := h.limit(ctx, cmp.Or(c.timeout, hookTimeout))
+	defer cancel()
 	done, givenUp := make(chan outcome[T]), make(chan struct{})
 	go func() {
 		defer h.calls.Add(-1)
-		defer cancel()
 		out := c.protected(ctx)
 		select {
 		case done <- out:
@@ -70,12 +70,15 @@ func call[T any](ctx context.Context, h *hooks, c hookCall[T]) (T, error) {
 	case out = <-done:
 	case <-ctx.Done():
 		close(givenUp)
+		out.err = ctx.Err()
+	}
+	switch {
+	case out.err == nil:
+		return out.v, nil
+	case ctx.Err() != nil: // which of the two came first is chance, and one fault has one text
 		out.err = fmt.Errorf("no answer: %w", context.Cause(ctx))
 	}
-	if out.err != nil {
-		return out.v, outage(c.doing, out.err)
-	}
-	return out.v, nil
+	return out.v, outage(c.doing, out.err)
 }
 
 // protected makes a panic an error: it would end the process here, where no HTTP server
