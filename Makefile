@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short
+.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,12 @@ soak: ## key rotations under load before verifiers of others, five minutes
 
 soak-short: ## the same in half a minute
 	scripts/soak -short
+
+storm: ## refresh families under load and every fault, judged by a checker, and mutants of authd
+	scripts/storm
+
+storm-short: ## the same within three minutes
+	scripts/storm -short
 
 examples: ## runs each example
 	examples/run

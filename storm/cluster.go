@@ -27,7 +27,8 @@ const (
 // cluster is three servers over one database, behind a proxy, and a balancer with the issuer's
 // address.
 type cluster struct {
-	pg       *postgres
+	pg       *postgres // where what was acknowledged is
+	pair     *pair     // nil: there is no standby
 	database string
 	binary   string
 	env      []string
@@ -45,8 +46,8 @@ type cluster struct {
 }
 
 // startCluster returns when all servers are ready. failpoints are those of each server.
-func startCluster(ctx context.Context, pg *postgres, binary string, settings []string, failpoints func(i int) string) (c *cluster, err error) {
-	c = &cluster{pg: pg, binary: binary, balancer: newBalancer(), database: "storm_" + strings.ToLower(rand.Text()[:10])}
+func startCluster(ctx context.Context, pg *postgres, pair *pair, binary string, settings []string, failpoints func(i int) string) (c *cluster, err error) {
+	c = &cluster{pg: pg, pair: pair, binary: binary, balancer: newBalancer(), database: "storm_" + strings.ToLower(rand.Text()[:10])}
 	defer func() {
 		if err != nil {
 			c.stop()
@@ -65,7 +66,7 @@ func startCluster(ctx context.Context, pg *postgres, binary string, settings []s
 	kek := make([]byte, 32)
 	_, _ = rand.Read(kek) // never fails
 	c.env = slices.Concat(plainEnv(), []string{
-		"AUTHD_DATABASE_URL=" + c.proxy.url("authd", c.database), "AUTHD_ISSUER=" + c.issuer,
+		"AUTHD_DATABASE_URL=" + c.url(), "AUTHD_ISSUER=" + c.issuer,
 		"AUTHD_KEK=" + base64.StdEncoding.EncodeToString(kek), "AUTHD_ACCOUNTS=true", "GOMAXPROCS=2",
 	}, settings)
 	for i := range servers { // the first makes the keys
@@ -83,7 +84,7 @@ func (c *cluster) openDatabase(ctx context.Context) error {
 		`create database `+c.database+` owner authd`); err != nil {
 		return err
 	}
-	cfg, err := pgxpool.ParseConfig(c.proxy.url("authd", c.database))
+	cfg, err := pgxpool.ParseConfig(c.url())
 	if err != nil {
 		return err
 	}
@@ -100,6 +101,14 @@ func (c *cluster) openDatabase(ctx context.Context) error {
 	}
 	c.admin, err = authd.NewAdmin(ctx, c.pool)
 	return err
+}
+
+// url is of the database for servers and operators: by the proxy, or of both of a pair.
+func (c *cluster) url() string {
+	if c.pair != nil {
+		return c.pair.url("authd", c.database)
+	}
+	return c.proxy.url("authd", c.database)
 }
 
 // listen puts the balancer at an address before anything else knows the issuer.

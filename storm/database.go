@@ -30,7 +30,7 @@ type postgres struct {
 const port = "5432"
 
 // newPostgres makes an empty cluster below home.
-func newPostgres(ctx context.Context, home, name string) (*postgres, error) {
+func newPostgres(home, name string) (*postgres, error) {
 	p := &postgres{dir: filepath.Join(home, name), socket: filepath.Join(home, name+".sock")}
 	var err error
 	if p.bin, err = findPostgres(); err != nil {

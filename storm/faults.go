@@ -267,7 +267,12 @@ func (s *storm) all(ctx context.Context, a *actor, f *family, n int) map[outcome
 func rollServers(ctx context.Context, s *storm, c *counts) error {
 	for i := 0; pause(ctx, 300*time.Millisecond); i = (i + 1) % servers {
 		old := s.cluster.server(i)
-		old.end(syscall.SIGTERM)
+		_ = old.cmd.Process.Signal(syscall.SIGTERM)
+		if !old.saysNotReady(context.WithoutCancel(ctx)) {
+			c.fault("F-37: a server was gone before it said that it is not ready; its log:\n%s", old.log.tail())
+		}
+		s.cluster.balancer.use(i, "") // as one does that asks whether servers are ready
+		<-old.ended
 		if code := old.cmd.ProcessState.ExitCode(); code != 0 {
 			c.fault("F-37: SIGTERM ended a server with exit code %d; its log:\n%s", code, old.log.tail())
 		}
@@ -277,6 +282,17 @@ func rollServers(ctx context.Context, s *storm, c *counts) error {
 		}
 	}
 	return nil
+}
+
+// saysNotReady is false if the server ends before it has said so.
+func (s *server) saysNotReady(ctx context.Context) bool {
+	for !s.hasEnded() {
+		if status(ctx, "http://"+s.ops+"/readyz") == http.StatusServiceUnavailable {
+			return status(ctx, "http://"+s.public+"/.well-known/jwks.json") == http.StatusOK
+		}
+		pause(ctx, 20*time.Millisecond)
+	}
+	return false
 }
 
 // panics counts what the servers' failpoints do (F-42), and ends them.

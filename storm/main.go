@@ -65,7 +65,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
-	pg, err := newPostgres(ctx, home, "pg")
+	pg, err := newPostgres(home, "pg")
 	if err != nil {
 		return err
 	}
@@ -78,22 +78,25 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "seed %d (-seed %d replays its decisions)\n", o.seed, o.seed)
-	broken := 0
+	broken, ran := 0, false
 	for _, p := range parts(o) {
 		if o.only != "" && o.only != p.name {
 			continue
 		}
-		r, err := p.run(ctx, pg, binary, o)
+		r, err := p.run(ctx, pg, home, binary, o)
 		if err != nil {
 			return fmt.Errorf("part %s: %w", p.name, err)
 		}
 		broken += r.print(out)
+		ran = true
 	}
-	missed, err := printMutants(ctx, out, pg, home, o)
-	if err != nil {
-		return err
+	if o.only == "" || broken == 0 && !ran {
+		missed, err := printMutants(ctx, out, pg, home, o)
+		if err != nil {
+			return err
+		}
+		broken += missed
 	}
-	broken += missed
 	if broken > 0 {
 		return fmt.Errorf("%d faults; -seed %d replays the decisions", broken, o.seed)
 	}

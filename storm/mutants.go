@@ -42,7 +42,7 @@ func (m mutant) run(ctx context.Context, pg *postgres, home string, o options) (
 		// Who has read the family holds it for a moment: time for another to come between.
 		failpoints: func(int) string { return "refresh.after_lock=sleep:4ms" },
 	}
-	c, s, err := p.begin(ctx, pg, binary, o)
+	c, s, err := p.begin(ctx, pg, nil, binary, o)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -55,7 +55,7 @@ func (m mutant) run(ctx context.Context, pg *postgres, home string, o options) (
 		if err != nil {
 			return nil, 0, err
 		}
-		caught = slices.DeleteFunc(judge(l), func(v violation) bool { return v.rule == 0 }) // a 500 proves little
+		caught = slices.DeleteFunc(judge(l, s.alone), func(v violation) bool { return v.rule == 0 }) // a 500 proves little
 		if len(caught) > 0 || rounds == mutantRounds || len(m.Edits) == 0 {
 			return caught, rounds, nil
 		}

@@ -19,8 +19,18 @@ type part struct {
 	settings    []string
 	noLosses    bool // no answers are lost on purpose
 	quiet       bool // nobody but those that the fault sends may hear that nothing is known
+	standby     standby
 	panics      bool // a 500 is as good as a 503
 }
+
+// standby is what the database has.
+type standby int
+
+const (
+	none standby = iota
+	synchronous
+	asynchronous // and behind: what was acknowledged is lost, and the checker has to see it
+)
 
 const (
 	actors    = 12
@@ -28,8 +38,16 @@ const (
 )
 
 // run returns an error if it could not try; what it found is in the report.
-func (p part) run(ctx context.Context, pg *postgres, binary string, o options) (*report, error) {
-	c, s, err := p.begin(ctx, pg, binary, o)
+func (p part) run(ctx context.Context, pg *postgres, home, binary string, o options) (r *report, err error) {
+	var both *pair
+	if p.standby != none {
+		if both, err = newPair(ctx, home, p.standby == synchronous); err != nil {
+			return nil, err
+		}
+		defer both.stop()
+		pg = both.primary
+	}
+	c, s, err := p.begin(ctx, pg, both, binary, o)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +66,12 @@ func (p part) run(ctx context.Context, pg *postgres, binary string, o options) (
 	return newReport(p, s, l, counts), nil
 }
 
-func (p part) begin(ctx context.Context, pg *postgres, binary string, o options) (*cluster, *storm, error) {
+func (p part) begin(ctx context.Context, pg *postgres, both *pair, binary string, o options) (*cluster, *storm, error) {
 	points := p.failpoints
 	if points == nil {
 		points = func(int) string { return "" }
 	}
-	c, err := startCluster(ctx, pg, binary, append(p.settings, "AUTHD_REFRESH_GRACE="+p.grace.String()), points)
+	c, err := startCluster(ctx, pg, both, binary, append(p.settings, "AUTHD_REFRESH_GRACE="+p.grace.String()), points)
 	if err != nil {
 		return nil, nil, err
 	}

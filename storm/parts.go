@@ -61,5 +61,15 @@ func parts(o options) []part {
 			failpoints: func(int) string { return "refresh.after_lock=panic@12" },
 			least:      map[string]int{"refreshes": 60, "panics": 3},
 		},
+		{
+			name: "fail-over", about: "waits for a synchronous standby are cancelled, and it takes the place of the primary (F-07, F-10)",
+			length: length(9, 30), grace: 10 * time.Second, fault: failOver, standby: synchronous,
+			least: map[string]int{"refreshes": 60, "fail-overs": 1, "F-10, waits for the standby that were cancelled": 5},
+		},
+		{
+			name: "loss", about: "the same with an asynchronous standby that is behind: the loss has to be seen (F-08)",
+			length: length(9, 30), grace: 10 * time.Second, fault: loseData, standby: asynchronous,
+			least: map[string]int{"refreshes": 60, "fail-overs": 1},
+		},
 	}
 }

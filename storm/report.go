@@ -44,7 +44,7 @@ type report struct {
 func newReport(p part, s *storm, l *ledger, c *counts) *report {
 	r := &report{part: p, ledger: l, counts: c}
 	began := time.Now()
-	r.violations = judge(l)
+	r.violations = judge(l, s.alone)
 	r.judged = time.Since(began)
 	b, x := s.cluster.balancer, s.cluster.proxy
 	for what, n := range map[string]int64{
@@ -105,11 +105,14 @@ func (r *report) countFamily(f *record) {
 			c.add("thefts within grace", 1)
 		}
 	}
+	if f.hasRow && f.row.Reason == rollbackSuspected {
+		c.add("families ended as "+rollbackSuspected, 1)
+	}
 	if f.hasRow && f.row.dead() && !f.row.Revoked {
 		c.add("families ended without a write of theirs", 1)
 	}
-	if f.excused {
-		c.add("families with a retry later than grace", 1)
+	if f.excused && !f.lethal {
+		c.add("families with a retry later than grace (F-50)", 1)
 	}
 }
 
@@ -136,7 +139,9 @@ func (r *report) print(out io.Writer) int {
 	for _, f := range faults {
 		fmt.Fprintln(out, "fault:", f)
 	}
-	r.printStories(out)
+	if len(faults) > 0 {
+		r.printStories(out)
+	}
 	return len(faults)
 }
 
@@ -154,6 +159,9 @@ const (
 
 // faults are broken promises, and what the part has not shown.
 func (r *report) faults() (all []string) {
+	if r.part.standby == asynchronous {
+		return r.losses()
+	}
 	for i, v := range r.violations {
 		if i == shownViolations {
 			all = append(all, fmt.Sprintf("%d more", len(r.violations)-i))
@@ -193,6 +201,27 @@ func (r *report) noticed() (all []string) {
 	}
 	if n := r.counts.n["tries without an answer"]; n > 0 {
 		all = append(all, fmt.Sprintf("%d requests under way were ended without an answer", n))
+	}
+	return all
+}
+
+// rollbackSuspected is the reason of the families that know more than the database.
+const rollbackSuspected = "db_rollback_suspected"
+
+// losses: without a synchronous standby acknowledged writes are lost. The checker has to see
+// it, and so have the servers.
+func (r *report) losses() (all []string) {
+	lost := slices.ContainsFunc(r.violations, func(v violation) bool { return v.rule == 4 })
+	if !lost {
+		all = append(all, "the fail-over to a standby that was behind lost nothing, or the checker did not see it")
+	}
+	if r.counts.n["families ended as "+rollbackSuspected] == 0 {
+		all = append(all, "no family that knew more than the database was ended as "+rollbackSuspected)
+	}
+	for _, v := range r.violations {
+		if v.rule == 0 {
+			all = append(all, v.String())
+		}
 	}
 	return all
 }

@@ -25,9 +25,10 @@ type storm struct {
 	http      *http.Client
 	access    *pool
 	actors    []*actor
-	honest    bool // no actor but honest ones
-	lostOneIn int  // answers; 0: none
-	panics    bool // are expected, and answered 500
+	alone     [2]time.Duration // when the standby had nothing of what the primary did
+	honest    bool             // no actor but honest ones
+	lostOneIn int              // answers; 0: none
+	panics    bool             // are expected, and answered 500
 }
 
 func newHTTPClient() *http.Client {
