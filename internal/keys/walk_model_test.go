@@ -210,34 +210,59 @@ func (m *model) checkRefreshRing(rt *rapid.T, r *replica) {
 	}
 }
 
-// moments are those to come at which something is planned, in order.
-func (m *model) moments(replicas []*replica) []time.Duration {
+// open returns the kids of the signing and of the announced key.
+func (m *model) open(ring oauth.Ring) []string {
+	return slices.DeleteFunc(slices.Clone(m.kids), func(kid string) bool {
+		k := m.rows[kid]
+		return k.Ring != ring || k.SignsUntil != nil || k.RevokedAt != nil
+	})
+}
+
+// moment is a kind of moments at which something is planned.
+type moment string
+
+const (
+	keyIsOld     moment = "an announced key may sign"
+	planIsOver   moment = "the plan of a signing key"
+	keyExpires   moment = "a retired key expires"
+	tokenExpires moment = "the last token of a key expires"
+	setIsOver    moment = "a set may no longer be held"
+	capIsOver    moment = "a snapshot is too old"
+)
+
+// moments lists those to come, in order.
+func (m *model) moments(kind moment, replicas []*replica) []time.Duration {
 	var out []time.Duration
-	add := func(at time.Duration) {
-		if at > m.now {
-			out = append(out, at)
-		}
-	}
 	for _, kid := range m.kids {
-		switch k := m.rows[kid]; k.State(k.At) {
-		case oauth.KeyAnnounced:
-			for _, r := range replicas {
-				add(since(k.AnnouncedAt) + r.cfg.safeLeadOf())
-			}
-		case oauth.KeySigning:
-			add(since(k.RotateAfter))
-		case oauth.KeyRetired:
-			add(since(*k.PublishedUntil))
-			add(since(*k.SignsUntil) + walkSignsAfter)
-			add(m.signed[kid] + time.Hour)
-		}
+		out = append(out, m.momentsOf(kind, m.rows[kid], replicas)...)
 	}
 	for _, r := range replicas {
-		add(r.readBy + r.cfg.SnapshotCap)
+		if kind == capIsOver {
+			out = append(out, r.readBy+r.cfg.SnapshotCap)
+		}
 	}
 	for _, h := range m.holding {
-		add(h.until)
+		if kind == setIsOver {
+			out = append(out, h.until)
+		}
 	}
+	out = slices.DeleteFunc(out, func(at time.Duration) bool { return at <= m.now })
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+func (m *model) momentsOf(kind moment, k walkRow, replicas []*replica) (out []time.Duration) {
+	switch state := k.State(k.At); {
+	case kind == keyIsOld && state == oauth.KeyAnnounced:
+		for _, r := range replicas {
+			out = append(out, since(k.AnnouncedAt)+r.cfg.safeLeadOf())
+		}
+	case kind == planIsOver && state == oauth.KeySigning:
+		out = append(out, since(k.RotateAfter))
+	case kind == keyExpires && state == oauth.KeyRetired:
+		out = append(out, since(*k.PublishedUntil), since(*k.SignsUntil)+walkSignsAfter)
+	case kind == tokenExpires && state == oauth.KeyRetired:
+		out = append(out, m.signed[k.KID]+time.Hour)
+	}
+	return out
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"pgregory.net/rapid"
@@ -21,11 +20,11 @@ func (w *walk) wait(rt *rapid.T) { w.pass(rapid.SampledFrom(walkSteps).Draw(rt, 
 
 // waitToMoment waits until something that is planned, or a little less or more.
 func (w *walk) waitToMoment(rt *rapid.T) {
-	moments := w.moments(w.replicas)
+	moments := w.moments(rapid.SampledFrom([]moment{keyIsOld, planIsOver, keyExpires, tokenExpires, setIsOver, capIsOver}).Draw(rt, "moment"), w.replicas)
 	if len(moments) == 0 {
 		return
 	}
-	at := rapid.SampledFrom(moments).Draw(rt, "moment")
+	at := rapid.SampledFrom(moments).Draw(rt, "at")
 	off := rapid.SampledFrom([]time.Duration{-time.Second, -2 * jitter, 0, 2 * jitter, time.Second}).Draw(rt, "off")
 	w.pass(max(at+off-w.time(), 0))
 }
@@ -93,6 +92,14 @@ func (w *walk) rotateTwice(rt *rapid.T) {
 	w.rotate(rt, w.drawReplica(rt), ring, w.drawForce(rt))
 }
 
+// rotateBehind lets a replica sign with the closed key until the last moment.
+func (w *walk) rotateBehind(rt *rapid.T) {
+	behind := w.drawReplica(rt)
+	w.poll(rt, behind)
+	w.rotate(rt, w.drawReplica(rt), drawRing(rt), w.drawForce(rt))
+	w.pass(max(behind.readBy+behind.cfg.SnapshotCap-jitter-w.time(), 0))
+}
+
 func (w *walk) drawForce(rt *rapid.T) bool { return rapid.IntRange(0, 2).Draw(rt, "force if 2") == 2 }
 
 func (w *walk) rotate(rt *rapid.T, r *replica, ring oauth.Ring, force bool) {
@@ -117,22 +124,16 @@ func (w *walk) rotation(r *replica, ring oauth.Ring, force bool) error {
 	return err
 }
 
-// atOnce lets several goroutines change the rings at the same time.
+// atOnce lets several goroutines change a ring at the same time.
 func (w *walk) atOnce(rt *rapid.T) {
 	if w.isShortOfKeys() {
 		return
 	}
-	errs := make([]error, rapid.IntRange(2, 5).Draw(rt, "racers"))
-	racers := make([]func() error, len(errs))
+	racers, ring := make([]func() error, rapid.IntRange(2, 5).Draw(rt, "racers")), drawRing(rt)
 	for i := range racers {
-		racers[i] = w.drawRacer(rt)
+		racers[i] = w.drawRacer(rt, ring)
 	}
-	var all sync.WaitGroup
-	for i, race := range racers {
-		all.Go(func() { errs[i] = race() })
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := w.together(racers); err != nil {
 		rt.Fatal(err)
 	}
 	for _, r := range w.replicas {
@@ -140,8 +141,8 @@ func (w *walk) atOnce(rt *rapid.T) {
 	}
 }
 
-func (w *walk) drawRacer(rt *rapid.T) func() error {
-	r, ring, kid := w.drawReplica(rt), drawRing(rt), w.drawKey(rt)
+func (w *walk) drawRacer(rt *rapid.T, ring oauth.Ring) func() error {
+	r, open := w.drawReplica(rt), w.open(ring)
 	switch rapid.SampledFrom([]string{"tend", "tend", "rotate", "rotate", "force", "poll", "revoke"}).Draw(rt, "what") {
 	case "tend":
 		return func() error { return r.tend(w.as(byItself)) }
@@ -150,6 +151,7 @@ func (w *walk) drawRacer(rt *rapid.T) func() error {
 	case "force":
 		return func() error { return w.rotation(r, ring, true) }
 	case "revoke":
+		kid := rapid.SampledFrom(open).Draw(rt, "key")
 		return func() error { return w.revocation(r, kid) }
 	}
 	return func() error { return r.poll(w.t.Context()) }
@@ -170,7 +172,12 @@ func (w *walk) comeOrGo(rt *rapid.T) {
 	}
 }
 
-func (w *walk) drawKey(rt *rapid.T) string { return rapid.SampledFrom(w.kids).Draw(rt, "key") }
+func (w *walk) drawKey(rt *rapid.T) string {
+	if rapid.Bool().Draw(rt, "an open one") {
+		return rapid.SampledFrom(w.open(drawRing(rt))).Draw(rt, "key")
+	}
+	return rapid.SampledFrom(w.kids).Draw(rt, "key")
+}
 
 func (w *walk) revokeOne(rt *rapid.T) {
 	r := w.drawReplica(rt)

@@ -2,11 +2,8 @@ package keys
 
 import (
 	"context"
-	"crypto/rsa"
-	"errors"
 	"flag"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +44,7 @@ func TestKeysAgainstTheModel(t *testing.T) {
 			"tend":              w.tendOne,
 			"rotate":            w.rotateOne,
 			"rotate twice":      w.rotateTwice,
+			"rotate behind":     w.rotateBehind,
 			"at once":           w.atOnce,
 			"restart":           w.restart,
 			"come or go":        w.comeOrGo,
@@ -87,23 +85,17 @@ func (w *walk) told(ctx context.Context, c *Config, e Event) {
 
 // firstStart is of one to three replicas, all of which see that there are no keys.
 func (w *walk) firstStart(rt *rapid.T) {
-	n := rapid.IntRange(1, 3).Draw(rt, "replicas")
-	var sawNone, all sync.WaitGroup
-	sawNone.Add(n)
-	errs := make([]error, n)
-	w.replicas = make([]*replica, n)
-	for i := range n {
+	starts := make([]func() error, rapid.IntRange(1, 3).Draw(rt, "replicas"))
+	w.replicas = make([]*replica, len(starts))
+	for i := range starts {
 		h := w.drawHost(rt)
 		c := w.drawConfig(rt, h, w.told)
-		var once sync.Once
-		c.generate = func(bits int) (*rsa.PrivateKey, error) {
-			once.Do(func() { sawNone.Done(); sawNone.Wait() })
-			return w.generate(bits)
+		starts[i] = func() (err error) {
+			w.replicas[i], err = w.startWith(h, c)
+			return err
 		}
-		all.Go(func() { w.replicas[i], errs[i] = w.startWith(h, c) })
 	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := w.together(starts); err != nil {
 		rt.Fatal(err)
 	}
 }

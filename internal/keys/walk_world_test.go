@@ -30,6 +30,10 @@ type walkWorld struct {
 	kek     KEK
 	elapsed atomic.Int64 // since walkEpoch
 
+	// race, if set, holds whoever has made a key until all racers have, or have ended:
+	// what they do with it then comes close together.
+	race atomic.Pointer[gathering]
+
 	mu   sync.Mutex
 	made map[string]*rsa.PrivateKey
 	free []string // kids of those that no row has and nobody was given
@@ -84,8 +88,48 @@ func walkKey(i int) *rsa.PrivateKey {
 
 var errNoMoreKeys = errors.New("the walk has no more keys")
 
-// generate gives out keys of earlier walks before it makes another.
+// gathering is where so many goroutines wait for each other.
+type gathering struct {
+	missing atomic.Int64
+	all     chan struct{}
+}
+
+// arrive does not wait. Who has waited may arrive again.
+func (g *gathering) arrive() {
+	if g.missing.Add(-1) == 0 {
+		close(g.all)
+	}
+}
+
+// together runs every one at once.
+func (w *walkWorld) together(racers []func() error) error {
+	g := &gathering{all: make(chan struct{})}
+	g.missing.Store(int64(len(racers)))
+	w.race.Store(g)
+	defer w.race.Store(nil)
+	errs := make([]error, len(racers))
+	var group sync.WaitGroup
+	for i, run := range racers {
+		group.Go(func() {
+			errs[i] = run()
+			g.arrive()
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
 func (w *walkWorld) generate(int) (*rsa.PrivateKey, error) {
+	k, err := w.takeKey()
+	if g := w.race.Load(); g != nil {
+		g.arrive()
+		<-g.all
+	}
+	return k, err
+}
+
+// takeKey gives out keys of earlier walks before it makes another.
+func (w *walkWorld) takeKey() (*rsa.PrivateKey, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.free); n > 0 {
