@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short
+.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,10 @@ storm: ## refresh families under load and every fault, judged by a checker, and 
 
 storm-short: ## the same within three minutes
 	scripts/storm -short
+
+mutants: ## the walk through the life of keys catches code that is broken on purpose
+	@scripts/test-setup
+	$(WITH_POSTGRES) go run ./internal/keys/mutants
 
 examples: ## runs each example
 	examples/run

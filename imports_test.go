@@ -71,6 +71,7 @@ var rooms = map[string]room{
 	"internal/pglocal":          {theirs: []string{pgxv5, xsys, xsync}},
 	"internal/dbtest":           {ours: []string{"sql", "internal/db", "internal/migrate", "internal/pglocal"}, theirs: []string{pgxv5, goleak}},
 	"internal/keys/hooktest":    {},
+	"internal/keys/mutants":     {theirs: []string{txtar}},
 	"internal/keys/keystest":    {ours: []string{"internal/keys", "internal/db", "internal/dbtest"}, theirs: []string{pgxv5}},
 	"internal/dbtest/pgwire":    {},
 	"internal/dbtest/dbtestrun": {ours: []string{"internal/pglocal"}},
@@ -93,6 +94,7 @@ const (
 	otel       = "go.opentelemetry.io"
 	pgxv5      = "github.com/jackc/pgx/v5"
 	prometheus = "github.com/prometheus/client_golang"
+	txtar      = "github.com/rogpeppe/go-internal"
 	xcrypto    = "golang.org/x/crypto"
 	xsync      = "golang.org/x/sync"
 	xsys       = "golang.org/x/sys"
