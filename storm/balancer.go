@@ -14,6 +14,9 @@ import (
 // loseHeader asks the balancer to lose the answer, after the server has sent the whole of it.
 const loseHeader = "X-Storm-Lose"
 
+// retriedHeader is in answers to requests that another backend may have acted on before.
+const retriedHeader = "X-Storm-Retried"
+
 // balancer gives requests to its backends in turn, and asks the next one if a backend does not
 // answer at all, as reverse proxies do: a refusal is an answer.
 type balancer struct {
@@ -74,6 +77,7 @@ func (b *balancer) forward(w http.ResponseWriter, r *http.Request, backend strin
 			b.absent.Add(1)
 		} else {
 			b.broken.Add(1)
+			w.Header().Set(retriedHeader, "1")
 		}
 		return false
 	}

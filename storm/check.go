@@ -182,6 +182,9 @@ func (l *ledger) checkWrites(add adder) {
 		switch {
 		case c.deed == signIn && c.outcome == ok:
 			signIns++
+			if c.retried {
+				unknown++
+			}
 		case c.deed == signIn && c.outcome == unavailable:
 			unknown++
 		case c.deed.endsSubject() || c.deed.endsClient():

@@ -60,6 +60,7 @@ type call struct {
 	newGen     int64 // of the answer
 	newJTI     string
 	status     int
+	retried    bool // a server that was killed may have acted on it, before another answered
 	detail     string
 }
 
@@ -121,6 +122,9 @@ func (c *call) String() string {
 		fmt.Fprintf(&b, " → gen %d (%.6s)", c.newGen, c.newJTI)
 	case c.outcome == ok && c.deed == introspect:
 		fmt.Fprintf(&b, " active:%v", c.active)
+	}
+	if c.retried {
+		b.WriteString(" [second try]")
 	}
 	if c.thief {
 		b.WriteString(" [thief]")

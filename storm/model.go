@@ -44,22 +44,29 @@ func (r *record) operations(end time.Duration) (all []porcupine.Operation) {
 		if !c.isModelled() || c.deed == introspect && single[c.jti] {
 			continue
 		}
-		back := c.end
-		if c.outcome == unavailable {
-			back += lateness
-		}
 		if _, known := clients[c.actor]; !known {
 			clients[c.actor] = len(clients)
 		}
-		all = append(all, porcupine.Operation{
-			ClientId: clients[c.actor], Input: c, Output: c, Call: int64(c.start), Return: int64(back),
-		})
+		if c.retried && c.deed != introspect && c.deed != signIn { // the first try is a call of its own
+			first := *c
+			first.outcome = unavailable
+			all = append(all, first.operation(clients[c.actor]))
+		}
+		all = append(all, c.operation(clients[c.actor]))
 	}
 	if r.hasRow {
 		last := int64(end + 2*lateness)
 		all = append(all, porcupine.Operation{ClientId: len(clients), Input: r.row, Output: r.row, Call: last, Return: last + 1})
 	}
 	return all
+}
+
+func (c *call) operation(client int) porcupine.Operation {
+	back := c.end
+	if c.outcome == unavailable {
+		back += lateness
+	}
+	return porcupine.Operation{ClientId: client, Input: c, Output: c, Call: int64(c.start), Return: int64(back)}
 }
 
 // isModelled: the rest changes nothing and says nothing.

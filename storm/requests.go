@@ -70,6 +70,7 @@ type answer struct {
 	refresh token
 	access  token
 	active  bool
+	retried bool
 }
 
 // outcome is what an answer means to whoever asked.
@@ -94,7 +95,7 @@ func (s *storm) send(ctx context.Context, c *call, path string, header http.Head
 	c.start = s.history.now()
 	a := s.post(ctx, path, header, body)
 	c.end = s.history.now()
-	c.outcome, c.status, c.active = a.outcome(), a.status, a.active
+	c.outcome, c.status, c.active, c.retried = a.outcome(), a.status, a.active, a.retried
 	if s.panics && a.status == 500 && a.error == "server_error" {
 		c.outcome = unavailable
 	}
@@ -132,7 +133,7 @@ func (s *storm) post(ctx context.Context, path string, header http.Header, body 
 		Error   string `json:"error"`
 		Active  bool   `json:"active"`
 	}
-	a.status = resp.StatusCode
+	a.status, a.retried = resp.StatusCode, resp.Header.Get(retriedHeader) != ""
 	if len(bytes.TrimSpace(text)) > 0 && json.Unmarshal(text, &in) != nil {
 		a.error = "no JSON"
 	}
