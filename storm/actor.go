@@ -35,9 +35,6 @@ func newActor(s *storm, i int) *actor {
 		storm: s, kind: kind(i % int(kinds)), name: fmt.Sprintf("actor-%d", i),
 		user: userName(i), password: firstPassword, random: seeded(s.seed, fmt.Sprint("actor ", i)),
 	}
-	if s.honest {
-		a.kind = faithful
-	}
 	a.client = clientNames[a.kind]
 	return a
 }

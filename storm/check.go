@@ -204,6 +204,14 @@ func (l *ledger) checkWrites(add adder) {
 	}
 }
 
+// story is the history of the family, if it is one's.
+func (v violation) story() string {
+	if v.family == nil {
+		return ""
+	}
+	return v.family.story()
+}
+
 // String is one line.
 func (v violation) String() string {
 	s := v.what

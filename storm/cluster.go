@@ -45,8 +45,8 @@ type cluster struct {
 	restarts int
 }
 
-// startCluster returns when all servers are ready. failpoints are those of each server.
-func startCluster(ctx context.Context, pg *postgres, pair *pair, binary string, settings []string, failpoints func(i int) string) (c *cluster, err error) {
+// startCluster returns when all servers of the part are ready.
+func startCluster(ctx context.Context, pg *postgres, pair *pair, binary string, p part) (c *cluster, err error) {
 	c = &cluster{pg: pg, pair: pair, binary: binary, balancer: newBalancer(), database: "storm_" + strings.ToLower(rand.Text()[:10])}
 	defer func() {
 		if err != nil {
@@ -67,10 +67,14 @@ func startCluster(ctx context.Context, pg *postgres, pair *pair, binary string, 
 	_, _ = rand.Read(kek) // never fails
 	c.env = slices.Concat(plainEnv(), []string{
 		"AUTHD_DATABASE_URL=" + c.url(), "AUTHD_ISSUER=" + c.issuer,
-		"AUTHD_KEK=" + base64.StdEncoding.EncodeToString(kek), "AUTHD_ACCOUNTS=true", "GOMAXPROCS=2",
-	}, settings)
+		"AUTHD_KEK=" + base64.StdEncoding.EncodeToString(kek), "AUTHD_ACCOUNTS=true", "GOMAXPROCS=2", "AUTHD_REFRESH_GRACE=" + p.grace.String(),
+	})
 	for i := range servers { // the first makes the keys
-		if err := c.start(ctx, i, failpoints(i)); err != nil {
+		points := ""
+		if p.failpoints != nil {
+			points = p.failpoints(i)
+		}
+		if err := c.start(ctx, i, points); err != nil {
 			return nil, err
 		}
 	}

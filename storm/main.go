@@ -91,7 +91,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		ran = true
 	}
 	if o.only == "" || broken == 0 && !ran {
-		missed, err := printMutants(ctx, out, pg, home, o)
+		missed, err := tryMutants(ctx, out, pg, home, o)
 		if err != nil {
 			return err
 		}

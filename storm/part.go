@@ -12,13 +12,11 @@ type part struct {
 	name, about string
 	length      time.Duration
 	grace       time.Duration
-	honest      bool // no actor but honest ones
 	failpoints  func(i int) string
 	fault       func(ctx context.Context, s *storm, c *counts) error // until ctx ends
 	least       map[string]int                                       // of what must have been seen
-	settings    []string
-	noLosses    bool // no answers are lost on purpose
-	quiet       bool // nobody but those that the fault sends may hear that nothing is known
+	noLosses    bool                                                 // no answers are lost on purpose
+	quiet       bool                                                 // nobody but those that the fault sends may hear that nothing is known
 	standby     standby
 	panics      bool // a 500 is as good as a 503
 }
@@ -38,20 +36,12 @@ const (
 )
 
 // run returns an error if it could not try; what it found is in the report.
-func (p part) run(ctx context.Context, pg *postgres, home, binary string, o options) (r *report, err error) {
-	var both *pair
-	if p.standby != none {
-		if both, err = newPair(ctx, home, p.standby == synchronous); err != nil {
-			return nil, err
-		}
-		defer both.stop()
-		pg = both.primary
-	}
-	c, s, err := p.begin(ctx, pg, both, binary, o)
+func (p part) run(ctx context.Context, pg *postgres, home, binary string, o options) (*report, error) {
+	s, stop, err := p.begin(ctx, pg, home, binary, o)
 	if err != nil {
 		return nil, err
 	}
-	defer c.stop()
+	defer stop()
 	counts := newCounts()
 	if err := p.drive(ctx, s, counts); err != nil {
 		return nil, err
@@ -66,18 +56,39 @@ func (p part) run(ctx context.Context, pg *postgres, home, binary string, o opti
 	return newReport(p, s, l, counts), nil
 }
 
-func (p part) begin(ctx context.Context, pg *postgres, both *pair, binary string, o options) (*cluster, *storm, error) {
-	points := p.failpoints
-	if points == nil {
-		points = func(int) string { return "" }
+// begin starts servers over an empty database, or over a pair of the part's own.
+func (p part) begin(ctx context.Context, pg *postgres, home, binary string, o options) (s *storm, stop func(), err error) {
+	var both *pair
+	stop = func() {}
+	if p.standby != none {
+		if both, err = newPair(ctx, home, p.standby == synchronous); err != nil {
+			return nil, nil, err
+		}
+		stop, pg = both.stop, both.primary
 	}
-	c, err := startCluster(ctx, pg, both, binary, append(p.settings, "AUTHD_REFRESH_GRACE="+p.grace.String()), points)
+	c, err := startCluster(ctx, pg, both, binary, p)
 	if err != nil {
+		stop()
 		return nil, nil, err
 	}
+	stop = func() {
+		c.stop()
+		if both != nil {
+			both.stop()
+		}
+	}
+	if s, err = p.cast(ctx, c, o); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return s, stop, nil
+}
+
+// cast registers clients and users, and makes an actor of each.
+func (p part) cast(ctx context.Context, c *cluster, o options) (*storm, error) {
 	s := &storm{
-		cluster: c, history: newHistory(), grace: p.grace, seed: o.seed, http: newHTTPClient(),
-		access: new(pool), honest: p.honest, lostOneIn: lostOneIn, panics: p.panics,
+		cluster: c, grace: p.grace, seed: o.seed, http: newHTTPClient(),
+		access: new(pool), lostOneIn: lostOneIn, panics: p.panics,
 	}
 	if p.noLosses {
 		s.lostOneIn = 0
@@ -86,15 +97,15 @@ func (p part) begin(ctx context.Context, pg *postgres, both *pair, binary string
 	for i := range actors * o.load {
 		users = append(users, userName(i))
 	}
+	var err error
 	if s.api, err = c.cast(ctx, clientNames, users); err != nil {
-		c.stop()
-		return nil, nil, err
+		return nil, err
 	}
 	for i := range users {
 		s.actors = append(s.actors, newActor(s, i))
 	}
-	s.history.began = time.Now()
-	return c, s, nil
+	s.history = newHistory()
+	return s, nil
 }
 
 // drive lets actors and faults loose for the length of the part, and waits until all that is

@@ -1,6 +1,9 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // parts of a storm, each of which begins with an empty database. The length is that of the
 // short form and of the long one.
@@ -72,4 +75,10 @@ func parts(o options) []part {
 			least: map[string]int{"refreshes": 60, "fail-overs": 1},
 		},
 	}
+}
+
+// failOverPart is where mutants are tried that need a standby.
+func failOverPart(o options) part {
+	all := parts(o)
+	return all[slices.IndexFunc(all, func(p part) bool { return p.standby == synchronous })]
 }

@@ -26,7 +26,6 @@ type storm struct {
 	access    *pool
 	actors    []*actor
 	alone     [2]time.Duration // when the standby had nothing of what the primary did
-	honest    bool             // no actor but honest ones
 	lostOneIn int              // answers; 0: none
 	panics    bool             // are expected, and answered 500
 }

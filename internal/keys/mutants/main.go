@@ -24,6 +24,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/go-authd/authd/internal/mutants"
 )
 
 const (
@@ -55,7 +57,7 @@ func run(ctx context.Context, names []string) error {
 	}
 	defer os.RemoveAll(dir)
 	// The code as it is has to pass, or every mutant would be caught.
-	all = append([]mutant{{name: "none"}}, all...)
+	all = append([]mutants.Mutant{{Name: "none"}}, all...)
 	errs := make([]error, len(all))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, parallel)
@@ -63,7 +65,7 @@ func run(ctx context.Context, names []string) error {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = try(ctx, m, filepath.Join(dir, m.name))
+			errs[i] = try(ctx, m, filepath.Join(dir, m.Name))
 		})
 	}
 	group.Wait()
@@ -74,18 +76,18 @@ func run(ctx context.Context, names []string) error {
 	return nil
 }
 
-func readAll(names []string) ([]mutant, error) {
+func readAll(names []string) ([]mutants.Mutant, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "*.txtar"))
 	if err != nil || len(files) == 0 {
 		return nil, errors.Join(err, errors.New("no mutants: run it in the root of the module"))
 	}
-	var all []mutant
+	var all []mutants.Mutant
 	for _, file := range files {
-		m, err := read(file)
+		m, err := mutants.Read(".", file)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, err
 		}
-		if len(names) == 0 || slices.Contains(names, m.name) {
+		if len(names) == 0 || slices.Contains(names, m.Name) {
 			all = append(all, m)
 		}
 	}
@@ -96,11 +98,11 @@ func readAll(names []string) ([]mutant, error) {
 }
 
 // try makes the mutant in dir and lets the walk look for it.
-func try(ctx context.Context, m mutant, dir string) error {
+func try(ctx context.Context, m mutants.Mutant, dir string) error {
 	start := time.Now()
 	test, err := build(ctx, m, dir)
 	if err != nil {
-		return fmt.Errorf("%s: %w", m.name, err)
+		return fmt.Errorf("%s: %w", m.Name, err)
 	}
 	out, err := look(ctx, test, m)
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
@@ -108,16 +110,16 @@ func try(ctx context.Context, m mutant, dir string) error {
 	}
 	said := message(out)
 	switch caught := err != nil; {
-	case len(m.changed) == 0 && caught:
+	case m.CaughtBy == nil && caught:
 		return fmt.Errorf("the walk fails without a mutant:\n%s", out)
-	case len(m.changed) == 0:
+	case m.CaughtBy == nil:
 		said = "passes"
 	case !caught:
-		return fmt.Errorf("%s survives the walk: %s", m.name, m.why)
-	case !slices.ContainsFunc(m.caughtBy, func(words string) bool { return strings.Contains(said, words) }):
-		return fmt.Errorf("%s is not caught by %q, but: %s", m.name, m.caughtBy, said)
+		return fmt.Errorf("%s survives the walk: %s", m.Name, m.Why)
+	case !slices.ContainsFunc(m.CaughtBy, func(words string) bool { return strings.Contains(said, words) }):
+		return fmt.Errorf("%s is not caught by %q, but: %s", m.Name, m.CaughtBy, said)
 	}
-	fmt.Printf("%5.1f s  %-34s %.100s\n", time.Since(start).Seconds(), m.name, said)
+	fmt.Printf("%5.1f s  %-34s %.100s\n", time.Since(start).Seconds(), m.Name, said)
 	return nil
 }
 
@@ -132,8 +134,8 @@ func message(out string) string {
 	return out
 }
 
-func build(ctx context.Context, m mutant, dir string) (test string, err error) {
-	overlay, err := m.overlay(dir)
+func build(ctx context.Context, m mutants.Mutant, dir string) (test string, err error) {
+	overlay, err := m.Overlay(dir)
 	if err != nil {
 		return "", err
 	}
@@ -146,9 +148,9 @@ func build(ctx context.Context, m mutant, dir string) (test string, err error) {
 }
 
 // look runs the walk from one seed. What races in it is not the same each time.
-func look(ctx context.Context, test string, m mutant) (string, error) {
+func look(ctx context.Context, test string, m mutants.Mutant) (string, error) {
 	checks := walks
-	if len(m.changed) == 0 {
+	if m.CaughtBy == nil {
 		checks = walksWithout
 	}
 	cmd := exec.CommandContext(ctx, test, "-test.run", "^"+walk+"$", "-test.timeout", "5m",
