@@ -26,6 +26,9 @@ type Config struct {
 	Leeway time.Duration
 	// MaxLifetime bounds exp - iat: longer tokens are refused, whatever the issuer says. Default 24 h.
 	MaxLifetime time.Duration
+	// Revocation is asked whether a token was revoked: a [Feed], an [Introspection], or a checker of the host's. The
+	// verifier does not close it. Default none: tokens are accepted until they expire.
+	Revocation Checker
 	// OnError, if set, answers refused requests in place of the middleware. It must answer with err.Status, and
 	// with err.Challenge unless that is empty.
 	OnError func(w http.ResponseWriter, r *http.Request, err *Error)

@@ -5,9 +5,22 @@
 //	defer v.Close()
 //	mux.Handle("POST /orders", v.Required(rs.Scopes("orders:write"))(createOrder))
 //
-// Tokens are RS256 JWTs of RFC 9068, verified offline with the keys that the issuer publishes. Nothing is asked per
-// token, so a token that was revoked is accepted until it expires; keep lifetimes short, or introspect (RFC 7662)
-// where that matters.
+// Tokens are RS256 JWTs of RFC 9068, verified offline with the keys that the issuer publishes. There is no switch that
+// leaves a check out, and no algorithm to choose.
 //
-// There is no switch that leaves a check out, and no algorithm to choose.
+// # Revocation
+//
+// Nothing is asked per token, so without more a token that was revoked is accepted until it expires. Config.Revocation
+// changes that:
+//
+//   - [Feed] follows what the issuer revokes. A check costs nothing to speak of, and news takes about a second. Its
+//     word may be old: [Feed.Staleness] says how old, at most a little over 25 s while the issuer is there, and beyond
+//     FeedConfig.MaxStaleness tokens are refused with 503 ([Refuse]) or accepted all the same ([Accept]). There is no
+//     default: somebody must decide what an outage of the issuer means to this resource server.
+//   - [Introspection] asks the issuer about each token (RFC 7662): exact, for one question and its time per request,
+//     and 503 while the issuer is away.
+//   - A [Checker] of your own, perhaps one that uses both.
+//
+// Feed and Introspection ask as a client that the issuer has registered as a resource server with this audience. A
+// revoked token is refused with 401 as any invalid one, [ErrInvalid], and [ErrRevoked] tells the log why.
 package rs

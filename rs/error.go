@@ -15,8 +15,9 @@ var (
 	ErrMalformed         = errors.New("rs: malformed request")    // 400
 	ErrExpired           = errors.New("rs: token expired")        // 401; everything else about the token is right
 	ErrInvalid           = errors.New("rs: token invalid")        // 401
+	ErrRevoked           = errors.New("revoked")                  // 401; always together with ErrInvalid
 	ErrInsufficientScope = errors.New("rs: insufficient scope")   // 403
-	ErrUnavailable       = errors.New("rs: keys are unavailable") // 503; the token may well be good
+	ErrUnavailable       = errors.New("rs: cannot verify tokens") // 503; the token may well be good
 )
 
 // Error is a refusal: what [Verifier.Verify] returns and Config.OnError gets.
@@ -74,7 +75,7 @@ func (e *Error) write(w http.ResponseWriter) {
 		Description string `json:"error_description"`
 	}
 	for _, r := range refusals {
-		if errors.Is(e.Err, r.err) {
+		if r.status == e.Status && errors.Is(e.Err, r.err) { // a Checker's or KeySource's error may wrap another one
 			body.Error, body.Description = r.code, r.description
 			break
 		}

@@ -17,6 +17,7 @@ const (
 	fetchTimeout  = 5 * time.Second
 	maxFetchBytes = 1 << 20
 	maxRedirects  = 3
+	maxIdleConns  = 64 // to the issuer: introspection may ask about many tokens at once
 )
 
 // newClient bounds what an http.Client does, a host's too: the copy shares its transport, jar and timeout.
@@ -29,6 +30,7 @@ func newClient(given *http.Client) (client *http.Client, closeIdle func()) {
 	// Connections of its own, so that closing them disturbs nobody else's.
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second,
+		MaxIdleConnsPerHost: maxIdleConns,
 	}
 	return &http.Client{Transport: transport, CheckRedirect: stayOnHost}, transport.CloseIdleConnections
 }
@@ -86,22 +88,30 @@ func metadataURL(issuer string) (string, error) {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + wellKnown + strings.TrimSuffix(u.EscapedPath(), "/"), nil
 }
 
-// fetchJWKSURI reads the issuer's metadata. Its issuer must be the one that was asked for, byte for byte (RFC 8414 §3.3).
-func fetchJWKSURI(ctx context.Context, client *http.Client, issuer string) (string, error) {
+// fetchMetadata reads the issuer's metadata. Its issuer must be the one that was asked for, byte for byte (RFC 8414 §3.3).
+func fetchMetadata(ctx context.Context, client *http.Client, issuer string) (map[string]any, error) {
 	from, err := metadataURL(issuer)
 	if err != nil {
-		return "", fmt.Errorf("issuer: %w", err)
+		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	doc, _, err := get(ctx, client, from, "")
 	if err != nil {
-		return "", fmt.Errorf("fetching metadata: %w", err)
+		return nil, fmt.Errorf("fetching metadata: %w", err)
 	}
 	metadata, err := oauth.DecodeClaims(doc)
 	if err != nil {
-		return "", fmt.Errorf("metadata at %s: %w", from, err)
+		return nil, fmt.Errorf("metadata at %s: %w", from, err)
 	}
 	if got, _ := metadata["issuer"].(string); got != issuer {
-		return "", fmt.Errorf("metadata at %s is of issuer %q, want %q", from, got, issuer)
+		return nil, fmt.Errorf("metadata at %s is of issuer %q, want %q", from, got, issuer)
+	}
+	return metadata, nil
+}
+
+func fetchJWKSURI(ctx context.Context, client *http.Client, issuer string) (string, error) {
+	metadata, err := fetchMetadata(ctx, client, issuer)
+	if err != nil {
+		return "", err
 	}
 	uri, _ := metadata["jwks_uri"].(string)
 	if _, err := checkURL(uri); err != nil {

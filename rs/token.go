@@ -30,6 +30,8 @@ type Token struct {
 	Kid   string // names the key that signed the token
 	// Claims holds all claims under their exact names, numbers as [encoding/json.Number].
 	Claims map[string]any
+
+	raw *string // the token itself, for introspection; a pointer, because no %+v shows what it points to
 }
 
 // readToken checks all that claims must be, the lifetime's end last: "expired" is for tokens that were good.

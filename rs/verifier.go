@@ -51,13 +51,18 @@ func (v *Verifier) Close() error {
 }
 
 // Verify checks a token offline: its form, typ at+jwt, the signature (RS256 only), iss, aud, the times, the required
-// claims of RFC 9068 §2.2, then each requirement. It does not ask the issuer anything, so it cannot see a
-// revocation. It waits for the network only if the token names a key that is not in memory.
+// claims of RFC 9068 §2.2, then Config.Revocation where there is one, then each requirement. Without Config.Revocation
+// it cannot see that a token was revoked. It waits for the network only if the token names a key that is not in
+// memory, or if Config.Revocation does.
 //
 // The error is always an [*Error].
 func (v *Verifier) Verify(ctx context.Context, token string, reqs ...Requirement) (*Token, error) {
 	t, refusal := v.verify(ctx, token)
 	if refusal != nil {
+		return nil, refusal
+	}
+	t.raw = &token
+	if refusal := v.checkRevocation(ctx, t); refusal != nil {
 		return nil, refusal
 	}
 	for _, req := range reqs {
