@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/go-authd/authd/internal/feed"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/web"
 )
@@ -17,6 +18,7 @@ type Server struct {
 	rings  *keys.Rings
 	web    *web.Server
 	upkeep *upkeep
+	feed   *feed.Feed
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -43,6 +45,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.rings, err = newRings(ctx, &cfg, s.db, s.emit); err != nil {
 		return nil, err
 	}
+	s.feed = feed.New(feed.Config{Source: s.db, Issuer: cfg.Issuer, Life: maxAccessTTL + feedMargin, Now: cfg.Now})
 	t := newTokens(&cfg, s.db, s.rings, s.emit)
 	if s.web, err = newWeb(&cfg, s, t, newGrants(&cfg, s.Admin, s.rings, t)); err != nil {
 		return nil, err
@@ -61,6 +64,7 @@ func (s *Server) start(ctx context.Context) {
 // Close stops upkeep and waits for it. It does not wait for requests: shut the HTTP
 // server down first. It never fails, and may be called again.
 func (s *Server) Close() error {
+	s.feed.Close()
 	s.stop()
 	s.done.Wait()
 	return nil

@@ -111,6 +111,10 @@ const (
 	maxGrace     = 2 * time.Minute
 )
 
+// feedMargin is how long revocations are told after the last token that they name has
+// expired: verifiers' clocks may be off.
+const feedMargin = 2 * time.Minute
+
 // noGrace is the special value of RefreshGrace.
 const noGrace = -1
 

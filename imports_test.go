@@ -26,7 +26,7 @@ var rooms = map[string]room{
 	"": {
 		ours: []string{
 			"api", "sql", "internal/web", "internal/grants", "internal/clients", "internal/authn",
-			"internal/tokens", "internal/keys", "internal/db", "internal/migrate",
+			"internal/tokens", "internal/keys", "internal/feed", "internal/db", "internal/migrate",
 		},
 		theirs: []string{jose, pgxv5, chi, xcrypto, xsync},
 	},
@@ -36,8 +36,12 @@ var rooms = map[string]room{
 	},
 	"internal/oauth": {},
 	"internal/web": {
-		ours:   []string{"api", "internal/grants", "internal/clients", "internal/authn", "internal/tokens", "internal/keys"},
+		ours:   []string{"api", "internal/grants", "internal/clients", "internal/authn", "internal/tokens", "internal/keys", "internal/feed"},
 		theirs: []string{chi, cors, xsync},
+	},
+	"internal/feed": {
+		ours:  []string{"internal/db"},
+		never: []string{"net/http"},
 	},
 	"internal/grants": {
 		ours:   []string{"internal/clients", "internal/authn", "internal/tokens", "internal/keys", "internal/db"},

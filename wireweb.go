@@ -15,6 +15,7 @@ import (
 func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Server, error) {
 	cfg := web.Config{
 		Issuer: c.Issuer, Grants: g, Tokens: t, Keys: s.rings,
+		Feed: s.feed, ResourceServers: t,
 		OriginAllowed: s.db.PublicOrigin, Unavailable: unavailable, Checks: s.checks(c),
 		Logger: c.Logger, Now: c.Now, Random: c.Random, OnRequest: c.onRequest(),
 	}

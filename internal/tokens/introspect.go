@@ -53,6 +53,18 @@ func (s *Service) Introspect(ctx context.Context, caller Caller, raw string) (In
 	}, nil
 }
 
+// ResourceServer authenticates a caller as Introspect does, and returns its audiences.
+func (s *Service) ResourceServer(ctx context.Context, caller Caller) ([]string, error) {
+	client, err := s.client(ctx, caller.ClientID())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkResourceServer(caller, client); err != nil {
+		return nil, err
+	}
+	return client.Audiences, nil
+}
+
 func ref(t verified, none bool) db.TokenRef {
 	if none {
 		return db.TokenRef{}
@@ -65,7 +77,7 @@ func checkResourceServer(caller Caller, client *oauth.Client) error {
 		return err
 	}
 	if client.IsPublic() { // RFC 7662 §2.1: the endpoint requires authentication
-		return oauth.Errorf(oauth.InvalidClient, "introspection needs client authentication").Because("public client")
+		return oauth.Errorf(oauth.InvalidClient, "this endpoint needs client authentication").Because("public client")
 	}
 	if !client.ResourceServer {
 		return oauth.Errorf(oauth.AccessDenied, "this client is not registered as a resource server")

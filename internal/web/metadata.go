@@ -28,9 +28,15 @@ type metadata struct {
 	RevocationAuthMethods    []oauth.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionEndpoint    string             `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []oauth.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
+	// RevocationsEndpoint is ours: RFC 8414 §2 allows other members.
+	RevocationsEndpoint string `json:"authd_revocations_endpoint,omitempty"`
 }
 
-func newMetadata(issuer string) (document, error) {
+func newMetadata(issuer string, withFeed bool) (document, error) {
+	var revocations string
+	if withFeed {
+		revocations = issuer + "/oauth2/revocations"
+	}
 	all := []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost, oauth.AuthNone}
 	body, err := json.Marshal(metadata{
 		Issuer:                   issuer,
@@ -42,6 +48,7 @@ func newMetadata(issuer string) (document, error) {
 		RevocationAuthMethods:    all,
 		IntrospectionEndpoint:    issuer + "/oauth2/introspect",
 		IntrospectionAuthMethods: []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost},
+		RevocationsEndpoint:      revocations,
 	})
 	if err != nil {
 		return document{}, fmt.Errorf("metadata: %w", err)

@@ -29,6 +29,9 @@ func (s *Server) publicRoutes() []route {
 	for _, path := range s.metadataPaths() {
 		routes = append(routes, route{http.MethodGet, path, s.serveMetadata, anyOrigin})
 	}
+	if s.cfg.Feed != nil {
+		routes = append(routes, route{http.MethodGet, at("/oauth2/revocations"), s.revocations, nil})
+	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,
 			route{http.MethodPost, at("/account/login"), s.limited(s.login), nil},

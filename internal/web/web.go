@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-authd/authd/internal/authn"
@@ -57,6 +58,9 @@ type Config struct {
 	Grants Grants
 	Tokens Tokens
 	Keys   KeySet
+	// Feed and ResourceServers serve /oauth2/revocations. Nil: it does not exist.
+	Feed            Feed
+	ResourceServers ResourceServers
 	// SignIn turns /account/login and /account/logout on. Nil: they do not exist.
 	SignIn SignIn
 	// Users turns /account/register and /account/password on. Nil: they do not exist.
@@ -85,6 +89,7 @@ type Server struct {
 	path     string // of the issuer, "" or "/tenant"
 	metadata document
 	slots    chan struct{} // one per request at work
+	servers  sync.Map      // *http.Server whose shutdown ends waits
 	public   http.Handler
 	ops      http.Handler
 }
@@ -100,7 +105,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("issuer %q: its path must not contain an asterisk or braces", cfg.Issuer)
 	}
 	s := &Server{cfg: cfg, path: u.Path, slots: make(chan struct{}, maxAtWork)}
-	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
+	if s.metadata, err = newMetadata(cfg.Issuer, cfg.Feed != nil); err != nil {
 		return nil, err
 	}
 	s.public = s.observe(wholePath(s.newRouter(s.publicRoutes())))
