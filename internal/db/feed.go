@@ -53,7 +53,8 @@ with since as materialized (
   where k.ring = 'access' and k.revoked_xid >= since.xmin and k.revoked_at > since.now - $2::interval
 )
 select (select string_agg(i.id::text, '+' order by i.created_at, i.id) from authd.incarnations i)
-    || '+' || (pg_control_system()).system_identifier || '+' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as origin,
+    || '+' || (pg_control_system()).system_identifier
+    || '+' || (select d.oid from pg_database d where d.datname = current_database()) || '+' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as origin,
   pg_current_snapshot()::text as snapshot, since.now,
   n.kind, n.id, n.before, n.at + $2::interval as exp, n.audiences, n.xid::text::bigint as xid
 from since left join news n on since.snapshot is null or not pg_visible_in_snapshot(n.xid, since.snapshot)`
