@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/feed"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
@@ -27,6 +29,9 @@ var (
 	_ Users  = (*grants.Service)(nil)
 	_ Tokens = (*tokens.Service)(nil)
 	_ KeySet = (*keys.Rings)(nil)
+	_ Feed   = (*feed.Feed)(nil)
+
+	_ ResourceServers = (*tokens.Service)(nil)
 )
 
 const issuer = "https://auth.example.com"
@@ -167,6 +172,34 @@ func (s services) Logout(_ context.Context, raw string) error {
 	return nil
 }
 
+func (s services) ResourceServer(_ context.Context, caller tokens.Caller) ([]string, error) {
+	client, err := s.enter(caller, "")
+	if err != nil {
+		return nil, err
+	}
+	if !client.ResourceServer {
+		return nil, oauth.Errorf(oauth.AccessDenied, "this client is not registered as a resource server")
+	}
+	return []string{"https://orders.example.com"}, nil
+}
+
+// Since has news for the cursor "c1", and knows no other.
+func (s services) Since(_ context.Context, cursor string, _ []string, wait time.Duration) (feed.Page, error) {
+	if err := fault(cursor); err != nil {
+		return feed.Page{}, err
+	}
+	if cursor == "c2" {
+		return feed.Page{Next: "c2"}, nil
+	}
+	at, exp := time.Unix(1795000000, 0), time.Unix(1795003600, 1)
+	return feed.Page{Next: "c2", Reset: cursor != "" && cursor != "c1", Entries: []db.FeedEntry{
+		{Kind: "sid", ID: "f1", Exp: exp}, {Kind: "jti", ID: "j1", Exp: exp}, {Kind: "sub", ID: "usr_x", Before: &at, Exp: exp},
+		{Kind: "client_id", ID: "shop", Before: &at, Exp: exp}, {Kind: "kid", ID: "k1", Exp: exp},
+	}}, nil
+}
+
+func (services) EndWaits() {}
+
 func (services) JWKS() (keys.Document, error) {
 	return keys.Document{
 		Body:   []byte(`{"keys":[{"kty":"RSA","use":"sig","alg":"RS256","kid":"k1","n":"AQAB","e":"AQAB"}]}`),
@@ -182,7 +215,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func config(s services) Config {
 	return Config{
-		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Keys: s,
+		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Keys: s, Feed: s, ResourceServers: s,
 		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
 			if origin == "https://storage.example" {
 				return false, errStorage
