@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/go-authd/authd/internal/feed"
+	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/web"
 )
@@ -16,6 +17,7 @@ import (
 type Server struct {
 	*Admin
 	rings  *keys.Rings
+	grants *grants.Service
 	web    *web.Server
 	upkeep *upkeep
 	feed   *feed.Feed
@@ -47,7 +49,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.feed = feed.New(feed.Config{Source: s.db, Issuer: cfg.Issuer, Life: maxAccessTTL + feedMargin, Now: cfg.Now})
 	t := newTokens(&cfg, s.db, s.rings, s.emit)
-	if s.web, err = newWeb(&cfg, s, t, newGrants(&cfg, s.Admin, s.rings, t)); err != nil {
+	s.grants = newGrants(&cfg, s.Admin, s.rings, t)
+	if s.web, err = newWeb(&cfg, s, t, s.grants); err != nil {
 		return nil, err
 	}
 	s.upkeep = newUpkeep(s.db, cfg.Logger)

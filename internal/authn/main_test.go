@@ -98,7 +98,7 @@ func grant(t *testing.T, pool *pgxpool.Pool, auth oauth.Authentication) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = db.New(pool).InsertFamily(t.Context(), db.NewFamily{
+	_, _, err = db.New(pool).InsertFamily(t.Context(), db.NewFamily{
 		ID: id, ClientID: "shop", Subject: auth.Subject, AuthTime: auth.Time, AMR: auth.AMR, LeafJTI: id, LeafKID: "kid",
 		LeafTTL: time.Hour, FamilyTTL: 2 * time.Hour, UserEpoch: auth.Epoch, Account: auth.Account,
 	})

@@ -66,7 +66,8 @@ type NewFamily struct {
 }
 
 // A subject or client that was ended or disabled since the epochs were read gets no
-// family. Seconds are whole, so that the leaf can be made again from the row. The throttle
+// family. Seconds are whole, so that the leaf can be made again from the row, and none lies
+// before an end: what was ended in this very second begins again in the next. The throttle
 // forgets the account's failures with the grant, in the same commit.
 const insertFamily = `
 with forgiven as (
@@ -76,20 +77,27 @@ insert into authd.token_families as f (id, client_id, subject, scope, resource, 
   leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch)
 select $1, $2, $3, $4, $5, date_trunc('second', $6::timestamptz), $7, $8, $9, $10,
   t.now, t.now + make_interval(secs => $11), t.now + make_interval(secs => $12), $13, c.epoch
-from authd.clients c, (select date_trunc('second', authd.clock()) as now) t
+from authd.clients c, (
+  select greatest(date_trunc('second', authd.clock()),
+    (select s.ended_at from authd.subjects s where s.subject = $3), (select e.ended_at from authd.clients e where e.client_id = $2)) as now
+) t
 where c.client_id = $2 and c.epoch = $15 and c.disabled_at is null and c.deleted_at is null
   and not exists (select from authd.subjects s
     where s.subject = $3 and (s.epoch <> $13 or s.disabled_at is not null))
   and (exists (select from authd.subjects s where s.subject = $3) or $13 = 0)
-returning` + familyColumns
+returning` + familyColumns + `, authd.clock() as now`
 
 // InsertFamily returns [ErrNotFound] if the subject or the client has been ended,
-// disabled or deleted since its epoch was read.
-func (d *DB) InsertFamily(ctx context.Context, n NewFamily) (oauth.Family, error) {
-	row, err := write[familyRow](ctx, d, "insert family", insertFamily,
+// disabled or deleted since its epoch was read. The leaf's first second may lie ahead of
+// now, by less than one.
+func (d *DB) InsertFamily(ctx context.Context, n NewFamily) (f oauth.Family, now time.Time, err error) {
+	row, err := write[struct {
+		familyRow
+		Now time.Time
+	}](ctx, d, "insert family", insertFamily,
 		n.ID, n.ClientID, n.Subject, list(n.Scopes), n.Resource, n.AuthTime, list(n.AMR), n.ACR, n.LeafJTI, n.LeafKID,
 		n.LeafTTL.Seconds(), n.FamilyTTL.Seconds(), n.UserEpoch, n.Account, n.ClientEpoch)
-	return row.family(), err
+	return row.family(), row.Now, err
 }
 
 // Revocation reports what [DB.RevokeFamily] found and did.

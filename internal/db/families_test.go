@@ -39,7 +39,7 @@ func setup(t *testing.T) (*pgxpool.Pool, *db.DB) {
 	pool := dbtest.New(t)
 	d := db.New(pool)
 	newClient(t, d, "shop")
-	if _, err := d.InsertFamily(t.Context(), family(familyID)); err != nil {
+	if _, _, err := d.InsertFamily(t.Context(), family(familyID)); err != nil {
 		t.Fatal(err)
 	}
 	return pool, d
@@ -183,7 +183,7 @@ func TestInsertFamilyAfterAnEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			_, err := d.InsertFamily(t.Context(), family("6f1a2f60-93b5-4b8e-9a3f-1c8d3a5d7c11"))
+			_, _, err := d.InsertFamily(t.Context(), family("6f1a2f60-93b5-4b8e-9a3f-1c8d3a5d7c11"))
 
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, tt.want)

@@ -117,13 +117,21 @@ func afterEnd(ctx context.Context, c *oauth.Client, now time.Time) (time.Time, e
 	if c.EndedAt == nil || !now.Before(*c.EndedAt) {
 		return now.Truncate(time.Second), nil
 	}
-	timer := time.NewTimer(c.EndedAt.Sub(now))
+	return *c.EndedAt, await(ctx, now, *c.EndedAt)
+}
+
+// await waits for a second that lies ahead.
+func await(ctx context.Context, now, second time.Time) error {
+	if !now.Before(second) {
+		return nil
+	}
+	timer := time.NewTimer(second.Sub(now))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return *c.EndedAt, nil
+		return nil
 	case <-ctx.Done():
-		return time.Time{}, oauth.Busy
+		return oauth.Busy
 	}
 }
 

@@ -2,7 +2,6 @@ package grants
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/go-authd/authd/internal/authn"
 	"github.com/go-authd/authd/internal/oauth"
@@ -59,7 +58,7 @@ func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Cont
 	if err := s.cfg.Keys.Admit(ctx); err != nil {
 		return Response{}, err
 	}
-	client, now, err := s.client(ctx, in.Caller)
+	client, _, err := s.client(ctx, in.Caller)
 	if err != nil {
 		return Response{}, err
 	}
@@ -74,34 +73,14 @@ func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Cont
 	if err != nil {
 		return Response{}, err
 	}
-	if who.Ended != nil && who.Ended.After(now) {
-		return Response{}, oauth.Busy.Because("subject was ended during its sign-in")
-	}
 	return s.begin(ctx, client, who, ok, ask.resource)
 }
 
-// begin starts the family and issues its first tokens, fresh ones.
+// begin starts the family and issues its first tokens.
 func (s *Service) begin(ctx context.Context, c *oauth.Client, who oauth.Authentication, ok allowed, resource string) (Response, error) {
-	if who.Subject == "" || len(who.Subject) > 255 || !oauth.IsText(who.Subject) {
-		return Response{}, fmt.Errorf("authenticator returned a subject that is empty, too long or not text")
-	}
-	id, err := oauth.NewFamilyID(s.cfg.Random)
+	f, now, err := s.insertFamily(ctx, s.cfg.Tokens, c, who, ok, resource)
 	if err != nil {
 		return Response{}, err
 	}
-	start := tokens.SignIn{FamilyID: id, Authentication: who, Client: c, Scopes: ok.scopes, Resource: resource}
-	if !c.HasGrant(oauth.RefreshToken) {
-		start.TTL = ok.ttl
-	}
-	f, err := s.cfg.Tokens.StartFamily(ctx, start)
-	if err != nil {
-		return Response{}, err
-	}
-	grant := familyGrant(&f, "", ok)
-	grant.Fresh = true
-	leaf := &f
-	if !c.HasGrant(oauth.RefreshToken) {
-		leaf = nil
-	}
-	return s.issue(ctx, tokens.Access{Grant: grant, IssuedAt: f.LeafIAT, TTL: untilEnd(ok.ttl, f.LeafIAT, &f)}, leaf)
+	return s.first(ctx, c, &f, now, ok)
 }

@@ -60,31 +60,32 @@ type SignIn struct {
 	TTL time.Duration
 }
 
-// StartFamily commits the family of a sign-in. It returns a refusal with
-// [oauth.InvalidGrant] if the subject or the client was ended or disabled meanwhile.
-func (s *Service) StartFamily(ctx context.Context, in SignIn) (oauth.Family, error) {
+// StartFamily commits the family of a sign-in, and also returns the database's time. It
+// returns a refusal with [oauth.InvalidGrant] if the subject or the client was ended or
+// disabled meanwhile.
+func (s *Service) StartFamily(ctx context.Context, in SignIn) (f oauth.Family, now time.Time, err error) {
 	kid, err := s.keys.Signing(oauth.RefreshRing)
 	if err != nil {
-		return oauth.Family{}, err
+		return f, now, err
 	}
 	jti, err := oauth.NewJTI(s.cfg.Random)
 	if err != nil {
-		return oauth.Family{}, err
+		return f, now, err
 	}
 	leaf, family := in.TTL, in.TTL
 	if in.TTL == 0 {
 		leaf, family = s.idle(in.Client), s.cfg.FamilyTTL
 	}
-	f, err := s.db.InsertFamily(ctx, db.NewFamily{
+	f, now, err = s.db.InsertFamily(ctx, db.NewFamily{
 		ID: in.FamilyID, ClientID: in.Client.ID, Subject: in.Subject, Scopes: in.Scopes, Resource: in.Resource,
 		AuthTime: in.Time, AMR: in.AMR, ACR: in.ACR, LeafJTI: jti, LeafKID: kid,
 		LeafTTL: min(leaf, family), FamilyTTL: family,
 		UserEpoch: in.Epoch, ClientEpoch: in.Client.Epoch, Account: in.Account,
 	})
 	if isNotFound(err) {
-		return f, dead("subject or client ended during the sign-in")
+		return f, now, dead("subject or client ended during the sign-in")
 	}
-	return f, err
+	return f, now, err
 }
 
 // idle is how long a refresh token of the client may lie unused.

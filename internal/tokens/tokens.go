@@ -43,6 +43,13 @@ func New(cfg Config) *Service {
 	return &Service{db: cfg.DB, keys: cfg.Keys, cfg: cfg, racers: newGate()}
 }
 
+// In returns the same service with its statements in d.
+func (s *Service) In(d *db.DB) *Service {
+	in := *s
+	in.db = d
+	return &in
+}
+
 // Caller is the client that asks: the identifier that it claims, and the check of its
 // credentials against the registration (nil: none) once that has been read. The check
 // returns a refusal.
