@@ -193,8 +193,11 @@ func (s services) Since(_ context.Context, cursor string, _ []string, wait time.
 	}
 	at, exp := time.Unix(1795000000, 0), time.Unix(1795003600, 1)
 	return feed.Page{Next: "c2", Reset: cursor != "" && cursor != "c1", Entries: []db.FeedEntry{
-		{Kind: "sid", ID: "f1", Exp: exp}, {Kind: "jti", ID: "j1", Exp: exp}, {Kind: "sub", ID: "usr_x", Before: &at, Exp: exp},
-		{Kind: "client_id", ID: "shop", Before: &at, Exp: exp}, {Kind: "kid", ID: "k1", Exp: exp},
+		{Kind: "sid", ID: "f1", Exp: exp},
+		{Kind: "jti", ID: "j1", Exp: exp},
+		{Kind: "sub", ID: "usr_x", Before: &at, Exp: exp},
+		{Kind: "client_id", ID: "shop", Before: &at, Exp: exp},
+		{Kind: "kid", ID: "k1", Exp: exp},
 	}}, nil
 }
 
