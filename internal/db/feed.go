@@ -28,8 +28,9 @@ type FeedPage struct {
 }
 
 // One statement, so that the snapshot is the one that the entries were read by. The
-// timeline moves when a standby is promoted or a backup restored. A row older than $2 names no living
-// token. $1 null: from the beginning.
+// timeline moves when a standby is promoted or a backup restored. A row older than $2 names no
+// living token, and a jti is told of for two minutes after its exp: verifiers' clocks may be
+// off. $1 null: from the beginning.
 const readFeed = `
 with since as materialized (
   select $1::pg_snapshot as snapshot, coalesce(pg_snapshot_xmin($1::pg_snapshot), '0'::xid8) as xmin, authd.clock() as now
@@ -39,8 +40,8 @@ with since as materialized (
   from since, authd.token_families f left join authd.clients c on c.client_id = f.client_id
   where f.revoked_xid >= since.xmin and f.revoked_at > since.now - $2::interval
   union all
-  select 'jti', t.jti, null, t.exp - $2::interval, t.revoked_xid, array[t.audience]
-  from since, authd.revoked_tokens t where t.revoked_xid >= since.xmin and t.exp > since.now
+  select 'jti', t.jti, null, t.exp + interval '2 minutes' - $2::interval, t.revoked_xid, array[t.audience]
+  from since, authd.revoked_tokens t where t.revoked_xid >= since.xmin and t.exp + interval '2 minutes' > since.now
   union all
   select 'sub', s.subject, s.ended_at, s.ended_at, s.ended_xid, null
   from since, authd.subjects s where s.ended_xid >= since.xmin and s.ended_at > since.now - $2::interval

@@ -191,7 +191,8 @@ func TestEntriesEnd(t *testing.T) {
 		after time.Duration
 		want  []string
 	}{
-		{2 * time.Minute, []string{"sub ada"}},
+		{2 * time.Minute, []string{"jti short", "sub ada"}}, // its minute and two more
+		{4 * time.Minute, []string{"sub ada"}},
 		{61 * time.Minute, nil},
 	} {
 		ahead.Store(int64(tt.after))

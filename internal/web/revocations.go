@@ -66,6 +66,10 @@ func (s *Server) revocations(w http.ResponseWriter, r *http.Request) error {
 	}
 	wait, asked := preferredWait(r.Header.Values("Prefer"))
 	page, err := s.news(w, r, cursor, audiences, wait)
+	if err != nil && r.Context().Err() != nil { // the reader has gone away, as readers who wait do
+		eventOf(r.Context()).quiet = true
+		return nil
+	}
 	if err != nil {
 		return err
 	}
