@@ -37,9 +37,9 @@ func judge(l *ledger, alone [2]time.Duration) (all []violation) {
 		r.checkSuccessors(add)
 		r.checkWindow(l.grace, add)
 		r.checkEnd(add)
-		r.checkHonest(l.grace, add)
+		r.checkHonest(add)
 		r.checkKept(add)
-		r.checkModel(l.end, add)
+		r.checkModel(l, add)
 	}
 	slices.SortStableFunc(all, func(a, b violation) int { return a.rule - b.rule })
 	return all
@@ -144,7 +144,7 @@ func (r *record) checkEnd(add adder) {
 }
 
 // checkHonest is I4: nobody is logged out whose retries were within grace.
-func (r *record) checkHonest(_ time.Duration, add adder) {
+func (r *record) checkHonest(add adder) {
 	if r.lethal || r.excused {
 		return
 	}

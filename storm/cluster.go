@@ -69,16 +69,26 @@ func startCluster(ctx context.Context, pg *postgres, pair *pair, binary string, 
 		"AUTHD_DATABASE_URL=" + c.url(), "AUTHD_ISSUER=" + c.issuer,
 		"AUTHD_KEK=" + base64.StdEncoding.EncodeToString(kek), "AUTHD_ACCOUNTS=true", "GOMAXPROCS=2", "AUTHD_REFRESH_GRACE=" + p.grace.String(),
 	})
-	for i := range servers { // the first makes the keys
+	return c, c.startAll(ctx, p)
+}
+
+// startAll lets the first server make the keys, and then starts the others at once.
+func (c *cluster) startAll(ctx context.Context, p part) error {
+	errs := make([]error, servers)
+	begin := func(i int) {
 		points := ""
 		if p.failpoints != nil {
 			points = p.failpoints(i)
 		}
-		if err := c.start(ctx, i, points); err != nil {
-			return nil, err
-		}
+		errs[i] = c.start(ctx, i, points)
 	}
-	return c, nil
+	begin(0)
+	var starting sync.WaitGroup
+	for i := 1; i < servers && errs[0] == nil; i++ {
+		starting.Go(func() { begin(i) })
+	}
+	starting.Wait()
+	return errors.Join(errs...)
 }
 
 // openDatabase makes an empty one of the issuer's schema, whose owner is no superuser.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -56,6 +56,7 @@ func killServers(ctx context.Context, s *storm, c *counts) error {
 			if !s.cluster.server(i).hasEnded() {
 				continue
 			}
+			c.add("killed", 1)
 			c.add("killed: "+cmpOr(places[at[i]].name, "from outside"), 1)
 			if err := begin(i); err != nil && ctx.Err() == nil {
 				return err
@@ -223,12 +224,14 @@ func (s *storm) lockedOut(ctx context.Context, a *actor, f *family, c *counts) e
 	if _, err := conn.Exec(ctx, `select from authd.token_families where id = $1 for update`, f.id); err != nil {
 		return err
 	}
+	began := time.Now()
 	for o, n := range s.all(ctx, a, f, waiting) {
 		c.add("F-12, at a locked family: "+string(o), n)
 		if o != unavailable && o != busy {
 			c.fault("F-12: a locked family was answered %s", o)
 		}
 	}
+	c.add("F-12, seconds that they waited", int(time.Since(began).Seconds()+0.5))
 	_, err = conn.Exec(ctx, `rollback`)
 	return err
 }
@@ -295,13 +298,16 @@ func (s *server) saysNotReady(ctx context.Context) bool {
 	return false
 }
 
+// tokenText is how a JWT begins.
+var tokenText = regexp.MustCompile(`eyJ[\w-]{10,}\.`)
+
 // panics counts what the servers' failpoints do (F-42), and ends them.
 func panics(ctx context.Context, s *storm, c *counts) error {
 	<-ctx.Done()
 	for _, line := range s.cluster.logged("panic") {
 		c.add("panics", 1)
-		if strings.Contains(line, "eyJ") {
-			c.fault("F-42: the log of a panic has a token")
+		if tokenText.MatchString(line) {
+			c.fault("F-42: the log of a panic has a token: %s", line)
 		}
 	}
 	return nil

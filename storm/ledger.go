@@ -55,12 +55,19 @@ type record struct {
 // newLedger reads the database past the proxy.
 func newLedger(ctx context.Context, s *storm) (*ledger, error) {
 	l := &ledger{
-		calls: s.history.snapshot(), byID: make(map[string]*record), rows: make(map[string]row),
+		calls: s.history.snapshot(), rows: make(map[string]row),
 		epochs: make(map[string]int64), grace: s.grace, end: s.history.now(),
 	}
 	if err := l.read(ctx, s.cluster); err != nil {
 		return nil, err
 	}
+	l.assemble()
+	return l, nil
+}
+
+// assemble sorts the calls by family.
+func (l *ledger) assemble() {
+	l.byID = make(map[string]*record)
 	for _, c := range l.calls {
 		if c.deed == signIn && c.outcome == ok {
 			r := &record{family: family{id: c.family, born: c}}
@@ -74,7 +81,6 @@ func newLedger(ctx context.Context, s *storm) (*ledger, error) {
 		r.lethal = slices.ContainsFunc(r.calls, func(c *call) bool { return c.thief || c.ends(&r.family) })
 		r.excused = r.outlastsGrace(l.grace)
 	}
-	return l, nil
 }
 
 // sort gives each family the calls that concern it, in their order.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -16,8 +17,8 @@ type state struct {
 // checkModel asks porcupine whether the family's calls can be put in an order, within the
 // times at which they were made, in which the model gives every answer that was seen. The
 // database's last word is one of them.
-func (r *record) checkModel(end time.Duration, add adder) {
-	switch porcupine.CheckOperationsTimeout(familyModel, r.operations(end), modelTime) {
+func (r *record) checkModel(l *ledger, add adder) {
+	switch porcupine.CheckOperationsTimeout(familyModel, r.operations(l), modelTime) {
 	case porcupine.Ok:
 	case porcupine.Illegal:
 		add(4, r, "linearizability: no order of its calls explains their answers")
@@ -28,22 +29,15 @@ func (r *record) checkModel(end time.Duration, add adder) {
 
 const (
 	modelTime = 20 * time.Second
-	// An outcome that is unknown may come to be so long after its call: writes have ten seconds.
-	lateness = 15 * time.Second
+	// An outcome that is unknown may come to be so long after its call: a database that hangs
+	// goes on with what it has received.
+	lateness = hangTime + time.Second
 )
 
-func (r *record) operations(end time.Duration) (all []porcupine.Operation) {
+// operations leaves out what cannot matter, since the search is exponential in what is unknown.
+func (r *record) operations(l *ledger) (all []porcupine.Operation) {
 	clients := make(map[string]int)
-	single := make(map[string]bool) // access tokens that were ended by themselves
-	for _, c := range r.calls {
-		if c.deed == endAccess {
-			single[c.jti] = true
-		}
-	}
-	for _, c := range r.calls {
-		if !c.isModelled() || c.deed == introspect && single[c.jti] {
-			continue
-		}
+	for _, c := range r.modelled(l.grace) {
 		if _, known := clients[c.actor]; !known {
 			clients[c.actor] = len(clients)
 		}
@@ -55,10 +49,52 @@ func (r *record) operations(end time.Duration) (all []porcupine.Operation) {
 		all = append(all, c.operation(clients[c.actor]))
 	}
 	if r.hasRow {
-		last := int64(end + 2*lateness)
+		last := int64(l.end + 2*lateness)
 		all = append(all, porcupine.Operation{ClientId: len(clients), Input: r.row, Output: r.row, Call: last, Return: last + 1})
 	}
 	return all
+}
+
+// modelled are the calls that may change or say something. Of an honest client's tries with
+// one token, all within grace, whose outcomes are unknown, one at most was not a replay: they
+// become one call.
+func (r *record) modelled(grace time.Duration) (all []*call) {
+	single := make(map[string]bool) // access tokens that were ended by themselves
+	for _, c := range r.calls {
+		if c.deed == endAccess {
+			single[c.jti] = true
+		}
+	}
+	ended, _ := r.ended()
+	tries := make(map[int64]*call)
+	for _, c := range r.calls {
+		again := c.start > ended && c.ends(&r.family) // of what is dead
+		if !c.isModelled() || again || c.deed == introspect && single[c.jti] {
+			continue
+		}
+		if !r.isReplayAtMost(c, grace) {
+			all = append(all, c)
+			continue
+		}
+		if tries[c.gen] == nil {
+			one := *c
+			tries[c.gen] = &one
+			all = append(all, &one)
+		}
+		tries[c.gen].end = max(tries[c.gen].end, c.end)
+	}
+	return all
+}
+
+// isReplayAtMost: it is over before the next generation is presented, and before grace is, so
+// that it can have stepped or changed nothing.
+func (r *record) isReplayAtMost(c *call, grace time.Duration) bool {
+	if c.deed != refresh || c.outcome != unavailable || c.thief {
+		return false
+	}
+	return !slices.ContainsFunc(r.calls, func(d *call) bool {
+		return d.deed == refresh && (d.gen > c.gen && d.start < c.end || d.gen == c.gen && d.start+grace < c.end)
+	})
 }
 
 func (c *call) operation(client int) porcupine.Operation {
