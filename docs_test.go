@@ -135,13 +135,20 @@ func slug(heading string) string {
 	}, heading)
 }
 
-// A claim of conformance is worth the test or the source that it names.
-func TestConformanceNamesItsEvidence(t *testing.T) {
+// A claim is worth the test or the source that it names.
+func TestClaimsNameTheirEvidence(t *testing.T) {
 	t.Parallel()
+	for page, least := range map[string]int{"docs/conformance.md": 50, "docs/what-can-be-lost.md": 7} {
+		checkEvidence(t, page, least)
+	}
+}
+
+func checkEvidence(t *testing.T, page string, least int) {
+	t.Helper()
 	evidence := regexp.MustCompile("\\[`(\\w+)`\\]\\(\\.\\./([^)]+)\\)")
 	rows := 0
-	for line := range strings.Lines(readFile(t, "docs/conformance.md")) {
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasSuffix(line, "shown by |\n") {
+	for line := range strings.Lines(readFile(t, page)) {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasSuffix(line, " by |\n") {
 			continue
 		}
 		rows++
@@ -156,8 +163,8 @@ func TestConformanceNamesItsEvidence(t *testing.T) {
 			}
 		}
 	}
-	if rows < 50 {
-		t.Errorf("only %d rows were read", rows)
+	if rows < least {
+		t.Errorf("%s: only %d rows were read", page, rows)
 	}
 }
 
