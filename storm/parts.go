@@ -32,7 +32,7 @@ func parts(o options) []part {
 		},
 		{
 			name: "kills", about: "servers die by SIGKILL at each failpoint (F-01, F-02, F-38)",
-			length: length(12, 90), grace: 10 * time.Second, fault: killServers,
+			length: length(10, 90), grace: 10 * time.Second, fault: killServers,
 			least: map[string]int{
 				"refreshes": few(30, 300), "killed": few(4, 30), "killed: refresh.before_lock": few(0, 2), "killed: refresh.after_lock": few(0, 2),
 				"killed: refresh.before_commit": few(0, 2), "killed: refresh.after_commit": few(0, 2), "killed: revoke.before_commit": few(0, 1),
@@ -41,12 +41,12 @@ func parts(o options) []part {
 		},
 		{
 			name: "crashes", about: "PostgreSQL is crash-restarted every few seconds (F-05)",
-			length: length(9, 90), grace: 10 * time.Second, fault: crashDatabase,
+			length: length(8, 90), grace: 10 * time.Second, fault: crashDatabase,
 			least: map[string]int{"refreshes": few(20, 200), "database crashes": few(1, 10)},
 		},
 		{
 			name: "connections", about: "connections end before and after a COMMIT, backends are terminated, few are let in (F-03, F-06, F-17)",
-			length: length(8, 60), grace: 10 * time.Second, fault: breakConnections,
+			length: length(7, 60), grace: 10 * time.Second, fault: breakConnections,
 			least: map[string]int{"refreshes": few(20, 200), "commits cut before": few(2, 20), "commits cut after": few(2, 20), "backends ended": few(10, 100)},
 		},
 		{
@@ -74,12 +74,12 @@ func parts(o options) []part {
 		},
 		{
 			name: "fail-over", about: "waits for a synchronous standby are cancelled, and it takes the place of the primary (F-07, F-10)",
-			length: length(8, 30), grace: 10 * time.Second, fault: failOver, standby: synchronous,
+			length: length(7, 30), grace: 10 * time.Second, fault: failOver, standby: synchronous,
 			least: map[string]int{"refreshes": few(20, 60), "fail-overs": 1, "F-10, waits for the standby that were cancelled": 5},
 		},
 		{
 			name: "loss", about: "the same with an asynchronous standby that is behind: the loss has to be seen (F-08)",
-			length: length(8, 30), grace: 10 * time.Second, fault: loseData, standby: asynchronous,
+			length: length(7, 30), grace: 10 * time.Second, fault: loseData, standby: asynchronous,
 			least: map[string]int{"refreshes": few(20, 60), "fail-overs": 1},
 		},
 	}
