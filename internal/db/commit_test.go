@@ -205,3 +205,51 @@ func TestNoServerIsUnavailable(t *testing.T) {
 		t.Errorf("got %v, want ErrUnavailable", err)
 	}
 }
+
+// A family that was found dead is told of as dead only once that is durable: the commit
+// that ended it may have been seen and not be on the standby.
+func TestConfirmIsACommit(t *testing.T) {
+	t.Parallel()
+	cfg := config(t)
+	if err := db.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	d := db.New(pool)
+	newClient(t, d, "shop")
+	if _, _, err := d.InsertFamily(t.Context(), family(familyID)); err != nil {
+		t.Fatal(err)
+	}
+	status := func() (xid string) {
+		t.Helper()
+		// Of a transaction that was rolled back it says aborted, and null of one that wrote nothing.
+		err := pool.QueryRow(t.Context(), `select coalesce(pg_xact_status((xmax::text)::xid8), 'none') from authd.token_families where id = $1`, familyID).Scan(&xid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return xid
+	}
+	for _, tt := range []struct {
+		name string
+		end  func(*db.Rotation) error
+		want string
+	}{
+		{"rolled back", func(r *db.Rotation) error { r.Rollback(t.Context()); return nil }, "aborted"},
+		{"confirmed", func(r *db.Rotation) error { return r.Confirm(t.Context()) }, "committed"},
+	} {
+		r, err := d.BeginRotation(t.Context(), familyID, "shop", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.end(r); err != nil {
+			t.Fatal(err)
+		}
+		if got := status(); got != tt.want {
+			t.Errorf("%s: the transaction that held the lock is %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}

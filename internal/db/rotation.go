@@ -23,7 +23,7 @@ var ErrLocked = fmt.Errorf("%w: family is locked", ErrUnavailable)
 var ErrRolledBack = fmt.Errorf("%w: rolled back", ErrUnavailable)
 
 // Rotation is a transaction that holds the lock on one family. Exactly one of Step,
-// Replay, Revoke and Rollback ends it.
+// Replay, Revoke, Confirm and Rollback ends it.
 type Rotation struct {
 	conn *pgxpool.Conn
 
@@ -142,6 +142,15 @@ update authd.token_families set revoked_at = authd.clock(), revoked_reason = $2 
 // Revoke ends the family and commits: only after that may the caller be refused.
 func (r *Rotation) Revoke(ctx context.Context, reason string) error {
 	return r.commit(ctx, endFamily, []any{r.Family.ID, reason}, &r.Family.ID)
+}
+
+const keepFamily = `select f.id::text from authd.token_families f where f.id = $1`
+
+// Confirm commits without a change, so that what the family was found to be is durable. An
+// end whose wait for the standby was cancelled can be seen although a fail-over would undo
+// it; a COMMIT that follows, of a transaction with a row lock, waits for all before it.
+func (r *Rotation) Confirm(ctx context.Context) error {
+	return r.commit(ctx, keepFamily, []any{r.Family.ID}, &r.Family.ID)
 }
 
 // commit sends the one change and COMMIT in one round trip, whatever becomes of the request.

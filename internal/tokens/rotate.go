@@ -167,6 +167,11 @@ func (s *Service) inGrace(r *db.Rotation) bool {
 func (s *Service) refuse(ctx context.Context, r *db.Rotation, t refreshClaims, found finding) error {
 	switch found {
 	case gone:
+		if r.Family != nil {
+			if err := r.Confirm(ctx); err != nil {
+				return err
+			}
+		}
 		return dead("family is gone, revoked, or of an earlier epoch, or the token's key was revoked")
 	case foreign:
 		f := *r.Family
