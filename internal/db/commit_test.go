@@ -253,3 +253,43 @@ func TestConfirmIsACommit(t *testing.T) {
 		}
 	}
 }
+
+// The second call for what has ended already changes nothing and is a commit all the same:
+// the first may have been seen and not be on the standby.
+func TestRevokingAgainIsACommit(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.New(t)
+	d := db.New(pool)
+	newClient(t, d, "shop")
+	if _, _, err := d.InsertFamily(t.Context(), family(familyID)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, locker string
+		revoke       func() (bool, error)
+	}{
+		{"a family", `select xmax::text from authd.token_families`, func() (bool, error) {
+			rev, err := d.RevokeFamily(t.Context(), familyID, "shop", "logout")
+			return rev.Ended, err
+		}},
+		{"an access token", `select xmax::text from authd.revoked_tokens`, func() (bool, error) {
+			return d.RevokeToken(t.Context(), "jti", "shop", "api", time.Now().Add(time.Minute))
+		}},
+	} {
+		var lockers []string
+		for _, first := range []bool{true, false} {
+			ended, err := tt.revoke()
+			if err != nil || ended != first {
+				t.Errorf("%s: ended %v, %v, want %v", tt.name, ended, err, first)
+			}
+			var locker string
+			if err := pool.QueryRow(t.Context(), tt.locker).Scan(&locker); err != nil {
+				t.Fatal(err)
+			}
+			lockers = append(lockers, locker)
+		}
+		if lockers[0] == lockers[1] {
+			t.Errorf("%s: the second call took no lock, so that its commit waits for nothing", tt.name)
+		}
+	}
+}

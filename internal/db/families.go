@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-authd/authd/internal/oauth"
@@ -129,7 +130,24 @@ select id::text as family_id, client_id, subject, owned, exists (select from end
 // Check and change are one statement: of any number of concurrent calls, exactly one
 // reports Ended. It returns [ErrNotFound] if there is no such family.
 func (d *DB) RevokeFamily(ctx context.Context, id, client, reason string) (Revocation, error) {
-	return write[Revocation](ctx, d, "revoke family", revokeFamily, id, client, reason)
+	rev, err := write[Revocation](ctx, d, "revoke family", revokeFamily, id, client, reason)
+	if err == nil && rev.Owned && !rev.Ended {
+		err = d.confirm(ctx, "revoke family", confirmFamily, id)
+	}
+	return rev, err
+}
+
+const confirmFamily = `select f.id::text as id from authd.token_families f where f.id = $1 for update`
+
+// confirm makes sure of what an earlier call has done before its success is told once more:
+// an end whose wait for the standby was cancelled can be seen although a fail-over would
+// undo it. sql locks the row, so that its commit is one, and waits for all before it.
+func (d *DB) confirm(ctx context.Context, doing, sql, id string) error {
+	_, err := write[struct{ ID string }](ctx, d, doing, sql, id)
+	if errors.Is(err, ErrNotFound) { // deleted meanwhile
+		return nil
+	}
+	return err
 }
 
 // FamilyFilter narrows [DB.Families]; zero fields do not.

@@ -19,10 +19,12 @@ returning true as ended`
 func (d *DB) RevokeToken(ctx context.Context, jti, client, audience string, exp time.Time) (bool, error) {
 	row, err := write[struct{ Ended bool }](ctx, d, "revoke access token", revokeToken, jti, client, audience, exp)
 	if errors.Is(err, ErrNotFound) {
-		return false, nil
+		return false, d.confirm(ctx, "revoke access token", confirmToken, jti)
 	}
 	return row.Ended, err
 }
+
+const confirmToken = `select t.jti as id from authd.revoked_tokens t where t.jti = $1 for update`
 
 // TokenRef is what the database is asked about an access token: numbers out of its
 // verified claims.
