@@ -22,16 +22,7 @@ func TestOfflineVerifiersHearOfRevocations(t *testing.T) {
 	c.balancer.use(c.a.public, c.b.public, third.public)
 	app := c.createApp(t)
 	api := c.createClient(t, "api", "--resource-server")
-	feed, err := rs.NewFeed(t.Context(), rs.FeedConfig{Issuer: c.issuer, ClientID: api.ID, ClientSecret: api.Secret, OnStale: rs.Refuse})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer feed.Close()
-	offline, err := rs.New(t.Context(), rs.Config{Issuer: c.issuer, Audience: apiAudience, Revocation: feed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer offline.Close()
+	offline := c.follower(t, api)
 	good := func(token string) bool {
 		_, err := offline.Verify(t.Context(), token)
 		if err != nil && !errors.Is(err, rs.ErrRevoked) {
@@ -71,16 +62,7 @@ func TestFeedOutlivesItsReplica(t *testing.T) {
 	c := startCluster(t)
 	app := c.createApp(t)
 	api := c.createClient(t, "api", "--resource-server")
-	feed, err := rs.NewFeed(t.Context(), rs.FeedConfig{Issuer: c.issuer, ClientID: api.ID, ClientSecret: api.Secret, OnStale: rs.Refuse})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer feed.Close()
-	offline, err := rs.New(t.Context(), rs.Config{Issuer: c.issuer, Audience: apiAudience, Revocation: feed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer offline.Close()
+	offline := c.follower(t, api)
 	token := issue(t, c.issuer, app)
 
 	c.balancer.use(c.b.public)
@@ -96,4 +78,20 @@ func TestFeedOutlivesItsReplica(t *testing.T) {
 		_, err := offline.Verify(t.Context(), token)
 		return errors.Is(err, rs.ErrRevoked)
 	})
+}
+
+// follower verifies offline and follows the feed, wherever the balancer sends it.
+func (c *cluster) follower(t *testing.T, api client) *rs.Verifier {
+	t.Helper()
+	feed, err := rs.NewFeed(t.Context(), rs.FeedConfig{Issuer: c.issuer, ClientID: api.ID, ClientSecret: api.Secret, OnStale: rs.Refuse})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = feed.Close() })
+	offline, err := rs.New(t.Context(), rs.Config{Issuer: c.issuer, Audience: apiAudience, Revocation: feed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = offline.Close() })
+	return offline
 }
