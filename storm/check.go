@@ -26,13 +26,13 @@ var rules = [...]string{
 }
 
 // judge returns all violations of a history.
-func judge(l *ledger, alone [2]time.Duration) (all []violation) {
+func judge(l *ledger) (all []violation) {
 	add := func(rule int, r *record, format string, args ...any) {
 		all = append(all, violation{rule, fmt.Sprintf(format, args...), r})
 	}
 	l.checkAnswers(add)
 	l.checkWrites(add)
-	l.checkAlone(alone, add)
+	l.checkAlone(add)
 	for _, r := range l.families {
 		r.checkSuccessors(add)
 		r.checkWindow(l.grace, add)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,13 +161,50 @@ func TestJudge(t *testing.T) {
 			l.assemble()
 
 			var got []string
-			for _, v := range judge(l, [2]time.Duration{}) {
+			for _, v := range judge(l) {
 				got = append(got, v.what)
 			}
 
 			text := strings.Join(got, "\n")
 			if tt.want == "" && text != "" || !strings.Contains(text, tt.want) {
 				t.Errorf("got %q, want it to have %q", text, tt.want)
+			}
+		})
+	}
+}
+
+// What a primary says that works on without its standby is taken back without a promise being
+// broken, unless it was acknowledged; what is said before and after it is not.
+func TestWhatALonelyPrimarySays(t *testing.T) {
+	t.Parallel()
+	calls := []*call{signedIn(), at(1, endFamily, unavailable), looked(2, false), looked(3, true)}
+	tests := []struct {
+		name  string
+		alone [2]time.Duration
+		calls []*call
+		want  string
+	}{
+		{"an end that was answered 503", [2]time.Duration{900 * time.Millisecond, 2900 * time.Millisecond}, calls, ""},
+		{"the standby had it", [2]time.Duration{2600 * time.Millisecond, 2900 * time.Millisecond}, calls, "linearizability:"},
+		{
+			"an end that was acknowledged",
+			[2]time.Duration{900 * time.Millisecond, 2900 * time.Millisecond},
+			append(slices.Clone(calls), at(1, endFamily, ok)), "F-10:",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := &ledger{calls: tt.calls, rows: map[string]row{"f": alive(0, "j0")}, grace: 2 * time.Second, end: 20 * time.Second, alone: tt.alone}
+			l.assemble()
+
+			var got string
+			for _, v := range judge(l) {
+				got += v.what + "\n"
+			}
+
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want it to have %q", got, tt.want)
 			}
 		})
 	}

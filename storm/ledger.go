@@ -40,6 +40,7 @@ type ledger struct {
 	epochs   map[string]int64 // of subjects and clients
 	grace    time.Duration
 	end      time.Duration
+	alone    [2]time.Duration // from when to when the primary worked on without its synchronous standby
 }
 
 // record is what is known of one family.
@@ -56,7 +57,7 @@ type record struct {
 func newLedger(ctx context.Context, s *storm) (*ledger, error) {
 	l := &ledger{
 		calls: s.history.snapshot(), rows: make(map[string]row),
-		epochs: make(map[string]int64), grace: s.grace, end: s.history.now(),
+		epochs: make(map[string]int64), grace: s.grace, end: s.history.now(), alone: s.alone,
 	}
 	if err := l.read(ctx, s.cluster); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ const (
 // operations leaves out what cannot matter, since the search is exponential in what is unknown.
 func (r *record) operations(l *ledger) (all []porcupine.Operation) {
 	clients := make(map[string]int)
-	for _, c := range r.modelled(l.grace) {
+	for _, c := range r.modelled(l) {
 		if _, known := clients[c.actor]; !known {
 			clients[c.actor] = len(clients)
 		}
@@ -58,7 +58,7 @@ func (r *record) operations(l *ledger) (all []porcupine.Operation) {
 // modelled are the calls that may change or say something. Of an honest client's tries with
 // one token, all within grace, whose outcomes are unknown, one at most was not a replay: they
 // become one call.
-func (r *record) modelled(grace time.Duration) (all []*call) {
+func (r *record) modelled(l *ledger) (all []*call) {
 	single := make(map[string]bool) // access tokens that were ended by themselves
 	for _, c := range r.calls {
 		if c.deed == endAccess {
@@ -69,10 +69,10 @@ func (r *record) modelled(grace time.Duration) (all []*call) {
 	tries := make(map[int64]*call)
 	for _, c := range r.calls {
 		again := c.start > ended && c.ends(&r.family) // of what is dead
-		if !c.isModelled() || again || c.deed == introspect && single[c.jti] {
+		if !c.isModelled() || again || l.isRumour(c) || c.deed == introspect && single[c.jti] {
 			continue
 		}
-		if !r.isReplayAtMost(c, grace) {
+		if !r.isReplayAtMost(c, l.grace) {
 			all = append(all, c)
 			continue
 		}

@@ -75,7 +75,7 @@ func (t trial) run(ctx context.Context, pg *postgres, home string, o options) (c
 		if err != nil {
 			return nil, 0, err
 		}
-		caught = slices.DeleteFunc(judge(l, s.alone), func(v violation) bool { return !t.isCaughtBy(v) })
+		caught = slices.DeleteFunc(judge(l), func(v violation) bool { return !t.isCaughtBy(v) })
 		if len(caught) > 0 || rounds == trialRounds || t.mutant == nil || t.part.fault != nil {
 			return caught, rounds, nil
 		}

@@ -202,10 +202,17 @@ func (p *pair) awaitCopy(ctx context.Context, database, family string) error {
 }
 
 // checkAlone is F-10: what nobody but the primary had was not acknowledged.
-func (l *ledger) checkAlone(alone [2]time.Duration, add adder) {
+func (l *ledger) checkAlone(add adder) {
 	for _, c := range l.calls {
-		if c.start > alone[0] && c.end < alone[1] && c.outcome == ok && c.deed != introspect {
+		if c.start > l.alone[0] && c.end < l.alone[1] && c.outcome == ok && c.deed != introspect {
 			add(4, l.byID[c.family], "F-10: acknowledged although the standby did not have it: %v", c)
 		}
 	}
+}
+
+// isRumour: introspection on the lonely primary shows ends that were answered 503, since a wait
+// that was cancelled leaves its commit there for all to see. Nobody was promised them, and the
+// standby may never have them.
+func (l *ledger) isRumour(c *call) bool {
+	return c.deed == introspect && !c.active && c.end > l.alone[0] && c.start < l.alone[1]
 }

@@ -44,7 +44,7 @@ type report struct {
 func newReport(p part, s *storm, l *ledger, c *counts) *report {
 	r := &report{part: p, ledger: l, counts: c}
 	began := time.Now()
-	r.violations = judge(l, s.alone)
+	r.violations = judge(l)
 	r.judged = time.Since(began)
 	b, x := s.cluster.balancer, s.cluster.proxy
 	for what, n := range map[string]int64{
