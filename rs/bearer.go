@@ -10,23 +10,16 @@ import (
 	"strings"
 )
 
-// bearerToken returns the credential of RFC 6750 §2.1, or a refusal with ErrMissing or ErrMalformed.
-func bearerToken(r *http.Request) (string, error) {
+// bearerHeader returns the credential of RFC 6750 §2.1, "" where there is none.
+func bearerHeader(r *http.Request) (string, error) {
 	headers := r.Header.Values("Authorization")
 	switch {
 	case len(headers) == 0:
-		return "", refuse(ErrMissing, nil)
+		return "", nil
 	case len(headers) > 1:
 		return "", refuse(ErrMalformed, errors.New("more than one Authorization header"))
 	}
-	token, err := cutBearer(headers[0])
-	if err != nil {
-		return "", err
-	}
-	if r.URL.Query().Has(tokenParam) || formHas(r, tokenParam) {
-		return "", refuse(ErrMalformed, errors.New("token in more than one place")) // RFC 6750 §2
-	}
-	return token, nil
+	return cutBearer(headers[0])
 }
 
 const tokenParam = "access_token" // RFC 6750 §2.2, §2.3
@@ -38,7 +31,7 @@ func cutBearer(header string) (string, error) {
 		scheme, token = header[:i], header[i:]
 	}
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", refuse(ErrMissing, nil)
+		return "", nil
 	}
 	token = strings.TrimLeft(token, " ")
 	if token == "" || strings.ContainsAny(token, " \t") {

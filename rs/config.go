@@ -21,6 +21,8 @@ type Config struct {
 
 	// Keys replaces the issuer's JWKS; New then fetches nothing.
 	Keys KeySource
+	// Locations is where routes without [From] look for a token. Default [Header] alone; a token elsewhere is not read.
+	Locations []Location
 	// Leeway is how far the issuer's clock may be off, in either direction, for exp, nbf and iat. Default 10 s, at
 	// most 1 min.
 	Leeway time.Duration

@@ -44,11 +44,18 @@ func (v *Verifier) middleware(anonymous bool, reqs []Requirement) func(http.Hand
 }
 
 func (v *Verifier) authenticate(r *http.Request, reqs []Requirement) (*Token, error) {
-	raw, err := bearerToken(r)
+	found, err := locate(r, locations(v.cfg.Locations, reqs))
 	if err != nil {
 		return nil, err
 	}
-	return v.Verify(r.Context(), raw, reqs...)
+	t, err := v.Verify(r.Context(), found.token, reqs...)
+	if err != nil {
+		return nil, err
+	}
+	if err := found.checkRequest(r, t); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func (v *Verifier) answer(w http.ResponseWriter, r *http.Request, err error) {

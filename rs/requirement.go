@@ -9,6 +9,7 @@ import (
 // Requirement is asked of a token beyond being valid. The zero value asks nothing.
 type Requirement struct {
 	unmet func(*Token) *Error // nil if the token meets it
+	from  []Location          // of From: where the token may be, in place of Config.Locations
 }
 
 // Scopes requires all of the given scopes, else [ErrInsufficientScope]. They are compared whole and with case: a token
@@ -16,7 +17,7 @@ type Requirement struct {
 // it is always refused.
 func Scopes(all ...string) Requirement {
 	needed, err := oauth.NewScopes(all...)
-	return Requirement{func(t *Token) *Error {
+	return Requirement{unmet: func(t *Token) *Error {
 		if err == nil && needed.Within(t.Scopes) {
 			return nil
 		}
