@@ -24,7 +24,7 @@ type upkeep struct {
 
 type deletion struct {
 	what    string
-	delete  func(ctx context.Context, limit int) (int64, error)
+	delete  func(ctx context.Context, from time.Time, limit int) (db.Deleted, error)
 	deleted atomic.Int64
 }
 
@@ -52,15 +52,38 @@ func (u *upkeep) run(ctx context.Context) {
 // clean deletes until nothing is left. A failure is logged and waits for the next round.
 func (u *upkeep) clean(ctx context.Context) {
 	for _, t := range u.tasks {
-		for {
-			n, err := t.delete(ctx, upkeepBatch)
-			t.deleted.Add(n)
-			if err != nil && ctx.Err() == nil {
-				u.log.WarnContext(ctx, "upkeep", "table", t.what, "err", err)
-			}
-			if err != nil || n < upkeepBatch {
-				break
-			}
+		if err := t.clean(ctx); err != nil && ctx.Err() == nil {
+			u.log.WarnContext(ctx, "upkeep", "table", t.what, "err", err)
 		}
+	}
+}
+
+// clean goes through the dead rows once, batch by batch.
+func (t *deletion) clean(ctx context.Context) error {
+	var from time.Time
+	for {
+		began := time.Now()
+		batch, err := t.delete(ctx, from, upkeepBatch)
+		t.deleted.Add(batch.N)
+		if err != nil || batch.N < upkeepBatch {
+			return err
+		}
+		from = batch.Last
+		if !rest(ctx, time.Since(began)) {
+			return nil
+		}
+	}
+}
+
+// rest leaves the database to requests for as long as the batch took of it, so that a
+// backlog gets half of one connection at most. It is false if ctx ends before.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

@@ -242,11 +242,11 @@ func TestDeleteStaleAttempts(t *testing.T) {
 
 	var deleted []int64
 	for range 3 {
-		n, err := r.db.DeleteStaleAttempts(t.Context(), 3)
+		batch, err := r.db.DeleteStaleAttempts(t.Context(), time.Time{}, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
-		deleted = append(deleted, n)
+		deleted = append(deleted, batch.N)
 	}
 
 	if fmt.Sprint(deleted) != "[3 2 0]" {

@@ -103,14 +103,3 @@ type attemptRow struct {
 	Epoch        int64
 	Disabled     bool
 }
-
-const deleteStaleAttempts = `
-delete from authd.login_attempts where ctid = any (array(
-  select a.ctid from authd.login_attempts a where ` + stale + `
-  order by a.updated_at limit $1 for update skip locked))`
-
-// DeleteStaleAttempts deletes up to limit counts of accounts that nobody has tried for a
-// day, which the next attempt would not heed any more.
-func (d *DB) DeleteStaleAttempts(ctx context.Context, limit int) (int64, error) {
-	return d.delete(ctx, "delete stale login attempts", deleteStaleAttempts, limit)
-}

@@ -2,8 +2,7 @@ package db
 
 import (
 	"context"
-
-	"github.com/jackc/pgx/v5"
+	"time"
 )
 
 // deadMargin is how long a row outlives its use: longer than any clock skew that
@@ -11,34 +10,68 @@ import (
 const deadMargin = `interval '1 hour'`
 
 // Oldest first, in batches, skipping rows that somebody works on: any number of replicas
-// share the work and none waits.
+// share the work and none waits. The clock stands in a subquery of its own: compared with
+// directly, as a volatile function, it would be no bound of the index scan, which would
+// read each row that lives. $2 spares a batch the index entries of rows that the batches
+// before it have deleted, which stay as long as any transaction may see them.
 const (
 	deleteFamilies = `
-delete from authd.token_families where ctid = any (array(
-  select ctid from authd.token_families where absolute_exp < authd.clock() - ` + deadMargin + `
-  order by absolute_exp limit $1 for update skip locked))`
+with dead as (
+  delete from authd.token_families where ctid = any (array(
+    select ctid from authd.token_families
+    where absolute_exp >= $2 and absolute_exp < (select authd.clock() - ` + deadMargin + `)
+    order by absolute_exp limit $1 for update skip locked))
+  returning absolute_exp as since` + countDead
 
 	deleteRevokedTokens = `
-delete from authd.revoked_tokens where ctid = any (array(
-  select ctid from authd.revoked_tokens where exp < authd.clock() - ` + deadMargin + `
-  order by exp limit $1 for update skip locked))`
+with dead as (
+  delete from authd.revoked_tokens where ctid = any (array(
+    select ctid from authd.revoked_tokens
+    where exp >= $2 and exp < (select authd.clock() - ` + deadMargin + `)
+    order by exp limit $1 for update skip locked))
+  returning exp as since` + countDead
+
+	deleteStaleAttempts = `
+with dead as (
+  delete from authd.login_attempts where ctid = any (array(
+    select ctid from authd.login_attempts
+    where updated_at >= $2 and updated_at < (select authd.clock() - interval '1 day')
+    order by updated_at limit $1 for update skip locked))
+  returning updated_at as since` + countDead
+
+	countDead = `
+)
+select count(*) as n, coalesce(max(since), $2) as last from dead`
 )
 
+// Deleted is what one batch did.
+type Deleted struct {
+	N int64
+	// Last is where the next batch begins; rows before it that were locked wait for the
+	// next round.
+	Last time.Time
+}
+
 // DeleteExpiredFamilies deletes up to limit families that no token can name any more,
-// revoked or not: until then a family that was revoked early still tells reuse.
-func (d *DB) DeleteExpiredFamilies(ctx context.Context, limit int) (int64, error) {
-	return d.delete(ctx, "delete expired families", deleteFamilies, limit)
+// revoked or not: until then a family that was revoked early still tells reuse. It begins
+// with those that ended at from; the zero time is before all.
+func (d *DB) DeleteExpiredFamilies(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete expired families", deleteFamilies, from, limit)
 }
 
 // DeleteExpiredRevocations deletes up to limit revocations of access tokens that have
-// expired by themselves.
-func (d *DB) DeleteExpiredRevocations(ctx context.Context, limit int) (int64, error) {
-	return d.delete(ctx, "delete expired revocations", deleteRevokedTokens, limit)
+// expired by themselves, at from or later.
+func (d *DB) DeleteExpiredRevocations(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete expired revocations", deleteRevokedTokens, from, limit)
+}
+
+// DeleteStaleAttempts deletes up to limit counts of accounts that nobody has tried for a
+// day, and last at from or later. The next attempt would not heed them any more.
+func (d *DB) DeleteStaleAttempts(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete stale login attempts", deleteStaleAttempts, from, limit)
 }
 
 // delete needs no durable commit: what comes back is deleted again.
-func (d *DB) delete(ctx context.Context, doing, sql string, limit int) (int64, error) {
-	rows, _ := d.querier().Query(ctx, sql, limit)
-	_, err := pgx.CollectRows(rows, pgx.RowToMap)
-	return rows.CommandTag().RowsAffected(), fault(doing, err)
+func (d *DB) delete(ctx context.Context, doing, sql string, from time.Time, limit int) (Deleted, error) {
+	return one[Deleted](ctx, d, doing, sql, limit, from)
 }
