@@ -30,9 +30,10 @@ func (v *Verifier) Optional(reqs ...Requirement) func(http.Handler) http.Handler
 func (v *Verifier) middleware(anonymous bool, reqs []Requirement) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			t, err := v.authenticate(r, reqs)
+			found, t, err := v.authenticate(r, reqs)
 			switch {
 			case err == nil:
+				found.protectAnswer(w.Header())
 				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
 			case anonymous && errors.Is(err, ErrMissing):
 				next.ServeHTTP(w, r)
@@ -43,19 +44,16 @@ func (v *Verifier) middleware(anonymous bool, reqs []Requirement) func(http.Hand
 	}
 }
 
-func (v *Verifier) authenticate(r *http.Request, reqs []Requirement) (*Token, error) {
+func (v *Verifier) authenticate(r *http.Request, reqs []Requirement) (credential, *Token, error) {
 	found, err := locate(r, locations(v.cfg.Locations, reqs))
 	if err != nil {
-		return nil, err
+		return credential{}, nil, err
 	}
 	t, err := v.Verify(r.Context(), found.token, reqs...)
 	if err != nil {
-		return nil, err
+		return credential{}, nil, err
 	}
-	if err := found.checkRequest(r, t); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return found, t, found.checkRequest(r, t)
 }
 
 func (v *Verifier) answer(w http.ResponseWriter, r *http.Request, err error) {
