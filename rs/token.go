@@ -36,7 +36,7 @@ type Token struct {
 
 // readToken checks all that claims must be, the lifetime's end last: "expired" is for tokens that were good.
 func (v *Verifier) readToken(c oauth.Compact) (*Token, *Error) {
-	claims, err := oauth.DecodeClaims(c.Payload)
+	claims, err := c.Claims()
 	if err != nil {
 		return nil, invalid(fmt.Errorf("claims: %w", err))
 	}

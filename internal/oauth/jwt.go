@@ -1,12 +1,14 @@
 package oauth
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -22,20 +24,23 @@ type Compact struct {
 	Kid string // not empty, printable, at most 256 bytes
 	Typ string // as sent, "" if absent; see [TypIs]
 
-	// Header holds all members, numbers as [json.Number].
-	Header map[string]any
 	// SigningInput is what the signature covers: both first segments as sent and the dot between them (RFC 7515 §5.2).
-	SigningInput string
-	Payload      []byte // decoded, otherwise unread; see [DecodeClaims]
+	SigningInput []byte
+	Payload      []byte // decoded, otherwise unread; see [Compact.Claims]
 	Signature    []byte
+
+	payload string // Payload once more; what is read from it costs no copy
 }
 
 // VerifyRS256 checks the signature (RFC 7518 §3.3) with the key that kid named. It is not
 // go-jose's check, which would parse the token once more and by laxer rules.
 func (c Compact) VerifyRS256(key *rsa.PublicKey) error {
-	digest := sha256.Sum256([]byte(c.SigningInput))
+	digest := sha256.Sum256(c.SigningInput)
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], c.Signature)
 }
+
+// Claims reads Payload as [DecodeClaims] does.
+func (c Compact) Claims() (map[string]any, error) { return decodeObject(c.payload) }
 
 // ParseCompact checks everything about a token that can be checked without a key, the length before anything else.
 // It takes RS256 only, so that whoever verifies has no algorithm left to choose (RFC 8725 §3.1), and refuses what JOSE
@@ -48,18 +53,24 @@ func ParseCompact(raw string) (Compact, error) {
 	if strings.Count(raw, ".") != 2 {
 		return Compact{}, errors.New("token does not have three parts")
 	}
-	lastDot := strings.LastIndexByte(raw, '.')
-	header, payload, _ := strings.Cut(raw[:lastDot], ".")
-	c := Compact{SigningInput: raw[:lastDot]}
+	firstDot, lastDot := strings.IndexByte(raw, '.'), strings.LastIndexByte(raw, '.')
 
-	var err error
-	if c.Signature, err = decodeSegment(raw[lastDot+1:]); err != nil {
-		return Compact{}, fmt.Errorf("signature: %w", err)
+	// One allocation holds the token as sent, and behind it its three parts decoded.
+	buf := make([]byte, len(raw), len(raw)+strictBase64.DecodedLen(len(raw)))
+	copy(buf, raw)
+	parts := [3][]byte{buf[:firstDot], buf[firstDot+1 : lastDot], buf[lastDot+1:]}
+	for i, name := range [3]string{"header", "payload", "signature"} {
+		decoded, err := appendSegment(buf, parts[i])
+		if err != nil {
+			return Compact{}, fmt.Errorf("%s: %w", name, err)
+		}
+		parts[i], buf = decoded[len(buf):], decoded
 	}
-	if c.Payload, err = decodeSegment(payload); err != nil {
-		return Compact{}, fmt.Errorf("payload: %w", err)
-	}
-	if err := c.parseHeader(header); err != nil {
+	c := Compact{SigningInput: buf[:lastDot:lastDot], Payload: slices.Clip(parts[1]), Signature: parts[2]}
+
+	text := string(buf[len(raw) : len(buf)-len(c.Signature)])
+	c.payload = text[len(parts[0]):]
+	if err := c.readHeader(text[:len(parts[0])]); err != nil {
 		return Compact{}, fmt.Errorf("header: %w", err)
 	}
 	return c, nil
@@ -68,46 +79,61 @@ func ParseCompact(raw string) (Compact, error) {
 // strictBase64 refuses padding and set bits past the last byte, but skips CR and LF wherever they stand.
 var strictBase64 = base64.RawURLEncoding.Strict()
 
-func decodeSegment(s string) ([]byte, error) {
-	if s == "" {
+func appendSegment(dst, segment []byte) ([]byte, error) {
+	if len(segment) == 0 {
 		return nil, errors.New("is empty")
 	}
-	if strings.ContainsAny(s, "\r\n") {
+	if bytes.ContainsAny(segment, "\r\n") {
 		return nil, errors.New("has a line break")
 	}
-	b, err := strictBase64.DecodeString(s)
+	dst, err := strictBase64.AppendDecode(dst, segment)
 	if err != nil {
 		return nil, errors.New("is not base64url")
 	}
-	return b, nil
+	return dst, nil
 }
 
 // refusedMembers carry keys, extensions or encryption: a signed token of ours has none, and following one
 // would let the token choose how it is verified (RFC 8725 §3.10, RFC 7515 §4.1.11, RFC 7797 §7).
 var refusedMembers = [...]string{"crit", "jwk", "jku", "x5u", "x5c", "b64", "zip", "enc"}
 
-func (c *Compact) parseHeader(segment string) error {
-	b, err := decodeSegment(segment)
-	if err != nil {
-		return err
-	}
-	if c.Header, err = DecodeClaims(b); err != nil {
-		return err
-	}
-	for _, name := range refusedMembers {
-		if _, ok := c.Header[name]; ok {
+// maxHeaderMembers bounds the search for duplicates. JOSE has a dozen names for a header.
+const maxHeaderMembers = 16
+
+func (c *Compact) readHeader(in string) error {
+	var alg string
+	r := jsonReader{in: in}
+	names := make([]string, 0, maxHeaderMembers)
+	err := r.document(func(name string) error {
+		switch {
+		case slices.Contains(names, name):
+			return errDuplicate
+		case len(names) == maxHeaderMembers:
+			return errors.New("too many members")
+		case slices.Contains(refusedMembers[:], name):
 			return fmt.Errorf("%s is not allowed", name)
 		}
-	}
-	if alg, _ := c.Header["alg"].(string); alg != "RS256" {
+		names = append(names, name)
+		var err error
+		switch name {
+		case "alg":
+			alg, err = r.text()
+		case "kid":
+			c.Kid, err = r.text()
+		case "typ":
+			c.Typ, err = r.text()
+		default:
+			_, err = r.value(2)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case alg != "RS256":
 		return errors.New("alg is not RS256")
-	}
-	if c.Kid, _ = c.Header["kid"].(string); !isKid(c.Kid) {
+	case !isKid(c.Kid):
 		return errors.New("kid is missing or unusable")
-	}
-	typ, present := c.Header["typ"]
-	if c.Typ, _ = typ.(string); present && c.Typ == "" {
-		return errors.New("typ is not a media type")
 	}
 	return nil
 }

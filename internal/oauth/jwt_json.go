@@ -17,24 +17,39 @@ const maxJSONDepth = 32
 // stricter than encoding/json, so that two readers of a token can never see different claims in it (RFC 8725 §3.7,
 // RFC 7519 §4): duplicate members at any level, invalid UTF-8, unpaired surrogates, depth above 32 and
 // anything but white space after the object are errors. Names keep their case.
-func DecodeClaims(payload []byte) (map[string]any, error) {
-	if !utf8.Valid(payload) {
-		return nil, errors.New("not UTF-8")
+func DecodeClaims(payload []byte) (map[string]any, error) { return decodeObject(string(payload)) }
+
+func decodeObject(in string) (map[string]any, error) {
+	r := jsonReader{in: in}
+	m := make(map[string]any, min(strings.Count(in, ",")+1, boxSize))
+	var members int
+	var texts box[string]
+	var numbers box[json.Number]
+	err := r.document(func(name string) error {
+		members++
+		switch b := r.peek(); {
+		case b == '"':
+			s, err := r.str()
+			texts.put(m, name, s)
+			return err
+		case isNumberStart(b):
+			n, err := r.number()
+			numbers.put(m, name, n)
+			return err
+		}
+		var err error
+		m[name], err = r.value(2)
+		return err
+	})
+	texts.flush(m)
+	numbers.flush(m)
+	if err == nil && len(m) != members {
+		err = errDuplicate
 	}
-	r := jsonReader{in: string(payload)}
-	r.space()
-	if r.peek() != '{' {
-		return nil, errors.New("not a JSON object")
-	}
-	claims, err := r.object(1)
 	if err != nil {
-		return nil, fmt.Errorf("at byte %d: %w", r.pos, err)
+		return nil, err
 	}
-	r.space()
-	if r.pos != len(r.in) {
-		return nil, errors.New("data after the JSON object")
-	}
-	return claims, nil
+	return m, nil
 }
 
 var (
@@ -42,6 +57,7 @@ var (
 	errDepth     = errors.New("JSON nested too deeply")
 	errDuplicate = errors.New("duplicate member")
 	errSurrogate = errors.New("unpaired surrogate")
+	errText      = errors.New("not a non-empty string")
 )
 
 // jsonReader is a recursive-descent reader of RFC 8259. It exists because encoding/json lets the last of duplicate
@@ -74,6 +90,25 @@ func (r *jsonReader) take(b byte) bool {
 	return true
 }
 
+// document reads in, which must be one object of valid UTF-8 and white space around it; see members.
+func (r *jsonReader) document(member func(name string) error) error {
+	if !utf8.ValidString(r.in) {
+		return errors.New("not UTF-8")
+	}
+	r.space()
+	if r.peek() != '{' {
+		return errors.New("not a JSON object")
+	}
+	if err := r.members(member); err != nil {
+		return fmt.Errorf("at byte %d: %w", r.pos, err)
+	}
+	r.space()
+	if r.pos != len(r.in) {
+		return errors.New("data after the JSON object")
+	}
+	return nil
+}
+
 func (r *jsonReader) value(depth int) (any, error) {
 	switch b := r.peek(); {
 	case b == '{':
@@ -82,7 +117,7 @@ func (r *jsonReader) value(depth int) (any, error) {
 		return r.array(depth)
 	case b == '"':
 		return r.str()
-	case b == '-' || '0' <= b && b <= '9':
+	case isNumberStart(b):
 		return r.number()
 	case r.literal("true"):
 		return true, nil
@@ -93,6 +128,8 @@ func (r *jsonReader) value(depth int) (any, error) {
 	}
 	return nil, errSyntax
 }
+
+func isNumberStart(b byte) bool { return b == '-' || '0' <= b && b <= '9' }
 
 func (r *jsonReader) literal(word string) bool {
 	if !strings.HasPrefix(r.in[r.pos:], word) {
@@ -106,37 +143,56 @@ func (r *jsonReader) object(depth int) (map[string]any, error) {
 	if depth > maxJSONDepth {
 		return nil, errDepth
 	}
-	r.pos++ // the brace
 	m := make(map[string]any)
-	for r.space(); !r.take('}'); r.space() {
-		if len(m) > 0 && !r.take(',') {
-			return nil, errSyntax
+	err := r.members(func(name string) (err error) {
+		if _, ok := m[name]; ok {
+			return errDuplicate
 		}
-		if err := r.member(m, depth); err != nil {
-			return nil, err
-		}
+		m[name], err = r.value(depth + 1)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return m, nil
 }
 
-func (r *jsonReader) member(m map[string]any, depth int) error {
+// members reads an object and calls member with each name; member reads the value.
+func (r *jsonReader) members(member func(name string) error) error {
+	r.pos++ // the brace
+	for first := true; ; first = false {
+		r.space()
+		switch {
+		case r.take('}'):
+			return nil
+		case !first && !r.take(','):
+			return errSyntax
+		}
+		name, err := r.name()
+		if err != nil {
+			return err
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+}
+
+// name reads up to the value.
+func (r *jsonReader) name() (string, error) {
 	r.space()
 	if r.peek() != '"' {
-		return errSyntax
+		return "", errSyntax
 	}
 	name, err := r.str()
 	if err != nil {
-		return err
-	}
-	if _, ok := m[name]; ok {
-		return errDuplicate
+		return "", err
 	}
 	if r.space(); !r.take(':') {
-		return errSyntax
+		return "", errSyntax
 	}
 	r.space()
-	m[name], err = r.value(depth + 1)
-	return err
+	return name, nil
 }
 
 func (r *jsonReader) array(depth int) ([]any, error) {
@@ -184,6 +240,18 @@ func (r *jsonReader) digits() bool {
 		r.pos++
 	}
 	return r.pos > start
+}
+
+// text reads a value that must be a string, and not empty.
+func (r *jsonReader) text() (string, error) {
+	if r.peek() != '"' {
+		return "", errText
+	}
+	s, err := r.str()
+	if err == nil && s == "" {
+		err = errText
+	}
+	return s, err
 }
 
 func (r *jsonReader) str() (string, error) {
