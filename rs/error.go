@@ -17,6 +17,7 @@ var (
 	ErrInvalid           = errors.New("rs: token invalid")        // 401
 	ErrRevoked           = errors.New("revoked")                  // 401; always together with ErrInvalid
 	ErrInsufficientScope = errors.New("rs: insufficient scope")   // 403
+	ErrCSRF              = errors.New("rs: cross-site request")   // 403; only where the token is in a [Cookie]
 	ErrUnavailable       = errors.New("rs: cannot verify tokens") // 503; the token may well be good
 )
 
@@ -49,6 +50,7 @@ var refusals = []struct {
 	{ErrExpired, http.StatusUnauthorized, "invalid_token", "token expired", `Bearer error="invalid_token", error_description="token expired"`},
 	{ErrInvalid, http.StatusUnauthorized, "invalid_token", "token invalid", `Bearer error="invalid_token", error_description="token invalid"`},
 	{ErrInsufficientScope, http.StatusForbidden, "insufficient_scope", "token lacks a scope", `Bearer error="insufficient_scope"`},
+	{ErrCSRF, http.StatusForbidden, "invalid_request", "request is cross-site or lacks the CSRF value", `Bearer error="invalid_request", error_description="cross-site request"`},
 	{ErrUnavailable, http.StatusServiceUnavailable, "temporarily_unavailable", "tokens cannot be verified now, try again", ""},
 }
 
