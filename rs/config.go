@@ -2,6 +2,7 @@ package rs
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,7 @@ type Config struct {
 	// Issuer is compared byte for byte with "iss". Unless Keys is set it is also where the RFC 8414 metadata
 	// is found: an https URL without query or fragment; http is taken for a loopback host only.
 	Issuer string
-	// Audience must be among the token's "aud". It is also the realm that requests without a token are told.
+	// Audience must be among the token's "aud".
 	Audience string
 
 	// Keys replaces the issuer's JWKS; New then fetches nothing.
@@ -31,8 +32,21 @@ type Config struct {
 	// Revocation is asked whether a token was revoked: a [Feed], an [Introspection], or a checker of the host's. The
 	// verifier does not close it. Default none: tokens are accepted until they expire.
 	Revocation Checker
-	// OnError, if set, answers refused requests in place of the middleware. It must answer with err.Status, and
-	// with err.Challenge unless that is empty.
+	// SubjectLoader loads whoever the token speaks for, for [SubjectAs]: once per request, in [Verifier.Required],
+	// [Verifier.Optional] and [Verifier.VerifyRequest], when nothing but [Check] is left to ask. No such subject is an
+	// error that wraps [ErrNoSubject], or nil without an error: the token is refused as invalid, and its subject not
+	// named to anybody. Any other error is answered as that of a [Check], but by 503 where it chooses nothing.
+	SubjectLoader func(ctx context.Context, t *Token) (any, error)
+	// Realm is told to requests without a token (RFC 6750 §3). Default Audience.
+	Realm string
+	// Metadata, if set, is served by [Verifier.MetadataHandler], and challenges say where (RFC 9728). Audience must then
+	// be an https URL without query or fragment; http is taken for a loopback host only.
+	Metadata *ResourceMetadata
+	// AllowPreflight lets CORS preflights without a token through to the handler: browsers send none with them. Anybody
+	// can send what looks like a preflight, so the handler must do nothing on OPTIONS but answer it.
+	AllowPreflight bool
+	// OnError, if set, answers refused requests in place of [Error.Respond]. It must answer with err.Status, and with
+	// err.Challenge unless that is empty.
 	OnError func(w http.ResponseWriter, r *http.Request, err *Error)
 	// HTTPClient fetches metadata and keys. Whatever it allows, an answer may take 5 s and 1 MiB, and redirects stay
 	// on the same scheme and host. Default: a client of its own, closed by [Verifier.Close].
@@ -52,6 +66,7 @@ const (
 func (c Config) withDefaults() Config {
 	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
 	c.MaxLifetime = cmp.Or(c.MaxLifetime, defaultMaxLifetime)
+	c.Realm = cmp.Or(c.Realm, c.Audience)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = time.Now

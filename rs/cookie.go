@@ -54,11 +54,11 @@ func Cookie(c *Cookies) Location {
 // SetTokenCookie keeps t, which [Verifier.Verify] has returned, in the browser until it expires, and beside it the CSRF
 // value that the pages send back. The browser's JavaScript cannot read the token. Call it before anything is written.
 func (c *Cookies) SetTokenCookie(w http.ResponseWriter, t *Token) error {
-	if t == nil || t.raw == nil {
+	if t == nil || t.state == nil {
 		return errors.New("rs: the token does not come from a verifier")
 	}
 	life := t.ExpiresAt.Sub(c.cfg.Now())
-	if err := c.set(w, http.Cookie{Name: c.cfg.Name, Value: *t.raw, Path: c.cfg.Path, HttpOnly: true}, life); err != nil {
+	if err := c.set(w, http.Cookie{Name: c.cfg.Name, Value: t.state.token, Path: c.cfg.Path, HttpOnly: true}, life); err != nil {
 		return err
 	}
 	if c.cfg.NoCSRFCookie {

@@ -136,10 +136,10 @@ func (i *Introspection) Revoked(ctx context.Context, t *Token) (bool, error) {
 		return false, errNoChecker
 	case t.Issuer != i.cfg.Issuer:
 		return false, errForeign
-	case t.raw == nil:
+	case t.state == nil:
 		return false, errors.New("the token does not come from a verifier")
 	}
-	key := tokenKey(sha256.Sum256([]byte(*t.raw)))
+	key := tokenKey(sha256.Sum256([]byte(t.state.token)))
 	q := i.join(key, t)
 	if q == nil {
 		return false, nil
@@ -225,7 +225,7 @@ func (i *Introspection) remember(key tokenKey, active bool, sent time.Time) {
 func (i *Introspection) ask(t *Token) (active bool, err error) {
 	ctx, cancel := context.WithTimeout(i.ctx, fetchTimeout)
 	defer cancel()
-	form := url.Values{"token": {*t.raw}, "token_type_hint": {"access_token"}}
+	form := url.Values{"token": {t.state.token}, "token_type_hint": {"access_token"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.at.url.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return false, err

@@ -1,22 +1,12 @@
 package rs
 
-import (
-	"context"
-	"errors"
-	"net/http"
-)
+import "net/http"
 
-type contextKey struct{}
-
-// FromContext returns the verified token of the request; ok is false where Optional let an anonymous request through,
-// or no middleware ran.
-func FromContext(ctx context.Context) (t *Token, ok bool) {
-	t, ok = ctx.Value(contextKey{}).(*Token)
-	return t, ok
-}
-
-// Required admits requests with a valid bearer token that meets reqs. Only the Authorization header is read: a token
-// in the query is not seen, and beside one in the header it is refused (RFC 6750 §2), as is one in a form body.
+// Required admits requests with a valid token that meets reqs, and gives it to [FromContext]. The token is looked for where
+// [From] or Config.Locations say. A token elsewhere is not seen, and beside that one it is refused (RFC 6750 §2).
+//
+// Whatever else happens, a refusal is answered here, with a 4xx or 503, and the handler does not run. A panic of a host's
+// function is not recovered.
 func (v *Verifier) Required(reqs ...Requirement) func(http.Handler) http.Handler {
 	return v.middleware(false, reqs)
 }
@@ -27,46 +17,32 @@ func (v *Verifier) Optional(reqs ...Requirement) func(http.Handler) http.Handler
 	return v.middleware(true, reqs)
 }
 
-func (v *Verifier) middleware(anonymous bool, reqs []Requirement) func(http.Handler) http.Handler {
+func (v *Verifier) middleware(optional bool, reqs []Requirement) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			found, t, err := v.authenticate(r, reqs)
+			t, anonymous, err := v.verifyRequest(r, reqs)
 			switch {
 			case err == nil:
-				found.protectAnswer(w.Header())
-				next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
-			case anonymous && errors.Is(err, ErrMissing):
+				t.state.protectAnswer(w.Header())
+				next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), t)))
+			case anonymous && (optional || v.cfg.AllowPreflight && isPreflight(r)):
 				next.ServeHTTP(w, r)
 			default:
-				v.answer(w, r, err)
+				v.answer(w, r, v.refusal(err))
 			}
 		})
 	}
 }
 
-func (v *Verifier) authenticate(r *http.Request, reqs []Requirement) (credential, *Token, error) {
-	found, err := locate(r, locations(v.cfg.Locations, reqs))
-	if err != nil {
-		return credential{}, nil, err
-	}
-	t, err := v.Verify(r.Context(), found.token, reqs...)
-	if err != nil {
-		return credential{}, nil, err
-	}
-	return found, t, found.checkRequest(r, t)
-}
-
-func (v *Verifier) answer(w http.ResponseWriter, r *http.Request, err error) {
-	refusal, ok := errors.AsType[*Error](err)
-	if !ok {
-		refusal = refuse(err, nil)
-	}
-	if refusal.Err == ErrMissing {
-		refusal.Challenge = "Bearer realm=" + quote(v.cfg.Audience)
-	}
+func (v *Verifier) answer(w http.ResponseWriter, r *http.Request, refusal *Error) {
 	if v.cfg.OnError != nil {
 		v.cfg.OnError(w, r, refusal)
 		return
 	}
-	refusal.write(w)
+	refusal.Respond(w)
+}
+
+// isPreflight follows the Fetch standard, "CORS-preflight request": no other OPTIONS request has both headers.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }

@@ -32,9 +32,14 @@ type answer struct {
 	Challenge, Error, Body, RetryAfter string
 }
 
-func ask(h http.Handler, r *http.Request) answer {
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	return w
+}
+
+func ask(h http.Handler, r *http.Request) answer {
+	w := serve(h, r)
 	a := answer{Status: w.Code, Challenge: w.Header().Get("WWW-Authenticate"), RetryAfter: w.Header().Get("Retry-After")}
 	if w.Code == http.StatusOK {
 		a.Body = w.Body.String()

@@ -14,21 +14,6 @@ type Checker interface {
 	Revoked(ctx context.Context, t *Token) (bool, error)
 }
 
-// checkRevocation is nil for a token that may be used.
-func (v *Verifier) checkRevocation(ctx context.Context, t *Token) *Error {
-	if v.cfg.Revocation == nil {
-		return nil
-	}
-	revoked, err := v.cfg.Revocation.Revoked(ctx, t)
-	switch {
-	case err != nil:
-		return refuse(ErrUnavailable, err)
-	case revoked:
-		return invalid(ErrRevoked)
-	}
-	return nil
-}
-
 // errNoChecker is what a nil *Feed or *Introspection knows: the error of its constructor was not looked at.
 var errNoChecker = errors.New("the revocation checker is nil: its constructor failed")
 

@@ -27,7 +27,7 @@ var errNoRedis = errors.New("no connection")
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	user := answer{Status: 200, Body: "usr_1"}
-	revoked := answer{Status: 401, Challenge: `Bearer error="invalid_token", error_description="token invalid"`, Error: "invalid_token"}
+	revoked := answer{Status: 401, Challenge: `Bearer error="invalid_token", error_description="token revoked"`, Error: "invalid_token"}
 	unknown := answer{Status: 503, Error: "temporarily_unavailable", RetryAfter: "30"}
 	tests := []struct {
 		name    string

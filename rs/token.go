@@ -28,13 +28,41 @@ type Token struct {
 	// Fresh says that the token comes straight from a sign-in, not from a refresh.
 	Fresh bool
 	Kid   string // names the key that signed the token
-	// Claims holds all claims under their exact names, numbers as [encoding/json.Number].
+	// Header is the token's JOSE header.
+	Header JOSEHeader
+	// Claims holds all claims under their exact names, numbers as [encoding/json.Number]. See [Claim].
 	Claims map[string]any
+	// Source is the kind of place of the request where the token was, see [Location]; "" outside of requests.
+	Source string
+	// Expired marks a token that is over, which [AllowExpired] let through.
+	Expired bool
 
-	raw *string // the token itself, for introspection; a pointer, because no %+v shows what it points to
+	state *state
 }
 
-// readToken checks all that claims must be, the lifetime's end last: "expired" is for tokens that were good.
+// state is what is known about a token beside what it says. What is no log's business is behind a second pointer: no
+// verb of fmt follows that.
+type state struct {
+	*credential            // the token itself, and the place where it was
+	locations   []Location // where it was looked for
+	by          *Verifier  // who verified it
+	revocation  bool       // Config.Revocation was asked
+	subject     *any       // what Config.SubjectLoader loaded
+}
+
+// IsUser says whether a person stands behind the token: a client that asks for itself is its own subject (RFC 9068 §5).
+func (t *Token) IsUser() bool { return t != nil && t.Subject != t.ClientID }
+
+// with is a copy, because all readers of a request's context share the token.
+func (t *Token) with(change func(*state)) *Token {
+	changed, s := *t, *t.state
+	change(&s)
+	changed.state = &s
+	return &changed
+}
+
+// readToken checks all that claims must be, the lifetime's end last: "expired" is for tokens that were good, and comes
+// with the token.
 func (v *Verifier) readToken(c oauth.Compact) (*Token, *Error) {
 	claims, err := c.Claims()
 	if err != nil {
@@ -42,7 +70,7 @@ func (v *Verifier) readToken(c oauth.Compact) (*Token, *Error) {
 	}
 	r := claimReader{claims: claims}
 	t := r.token()
-	t.Kid = c.Kid
+	t.Kid, t.Header = c.Kid, JOSEHeader{Alg: "RS256", Kid: c.Kid, Typ: c.Typ}
 	notBefore := r.optionalDate("nbf")
 	if r.err != nil {
 		return nil, invalid(r.err)
@@ -62,7 +90,7 @@ func (v *Verifier) readToken(c oauth.Compact) (*Token, *Error) {
 	case notBefore.After(latest):
 		return nil, invalid(errors.New("nbf is in the future"))
 	case !now.Before(t.ExpiresAt.Add(v.cfg.Leeway)): // RFC 7519 §4.1.4: refused on exp itself
-		return nil, refuse(ErrExpired, nil)
+		return t, refuse(ErrExpired, nil)
 	}
 	return t, nil
 }

@@ -24,6 +24,9 @@ type Verifier struct {
 	cfg   Config
 	keys  KeySource
 	close func()
+
+	issuers     []*Verifier // of Any: one of them verifies
+	metadataURL string      // "" without Config.Metadata
 }
 
 // New fetches the issuer's metadata (RFC 8414) and keys once, so that a wrong Issuer fails at start and not at the
@@ -32,15 +35,20 @@ func New(ctx context.Context, cfg Config) (*Verifier, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg = cfg.withDefaults()
-	if cfg.Keys != nil {
-		return &Verifier{cfg: cfg, keys: cfg.Keys, close: func() {}}, nil
+	metadataURL, err := cfg.metadataURL()
+	if err != nil {
+		return nil, err
 	}
-	keys, err := openRemoteKeys(ctx, cfg)
+	v := &Verifier{cfg: cfg.withDefaults(), keys: cfg.Keys, close: func() {}, metadataURL: metadataURL}
+	if cfg.Keys != nil {
+		return v, nil
+	}
+	keys, err := openRemoteKeys(ctx, v.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("rs: %w", err)
 	}
-	return &Verifier{cfg: cfg, keys: keys, close: keys.close}, nil
+	v.keys, v.close = keys, keys.close
+	return v, nil
 }
 
 // Close ends the refreshing of keys and waits for it. Afterwards tokens are verified with the keys in memory, for a
@@ -50,33 +58,8 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
-// Verify checks a token offline: its form, typ at+jwt, the signature (RS256 only), iss, aud, the times, the required
-// claims of RFC 9068 §2.2, then Config.Revocation where there is one, then each requirement. Without Config.Revocation
-// it cannot see that a token was revoked. It waits for the network only if the token names a key that is not in
-// memory, or if Config.Revocation does.
-//
-// The error is always an [*Error].
-func (v *Verifier) Verify(ctx context.Context, token string, reqs ...Requirement) (*Token, error) {
-	t, refusal := v.verify(ctx, token)
-	if refusal != nil {
-		return nil, refusal
-	}
-	t.raw = &token
-	if refusal := v.checkRevocation(ctx, t); refusal != nil {
-		return nil, refusal
-	}
-	for _, req := range reqs {
-		if req.unmet == nil {
-			continue
-		}
-		if refusal := req.unmet(t); refusal != nil {
-			return nil, refusal
-		}
-	}
-	return t, nil
-}
-
-// verify takes the cheapest checks first, and looks at no claim before the signature holds.
+// verify takes the cheapest checks first, and looks at no claim before the signature holds. With ErrExpired, and no
+// other refusal, comes the token.
 func (v *Verifier) verify(ctx context.Context, token string) (*Token, *Error) {
 	c, err := oauth.ParseCompact(token)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestVerify(t *testing.T) {
 		Issuer: testIssuer, Subject: "usr_1", ClientID: "shop", ID: "j-1", SessionID: "f-1",
 		Scopes: []string{"read", "write"}, Audience: []string{testAudience},
 		IssuedAt: start, ExpiresAt: start.Add(10 * time.Minute), AuthTime: time.Unix(1699999000, 0),
-		Fresh: true, Kid: "k-at",
+		Fresh: true, Kid: "k-at", Header: rs.JOSEHeader{Alg: "RS256", Kid: "k-at", Typ: "at+jwt"},
 		Claims: map[string]any{
 			"iss": testIssuer, "aud": testAudience, "sub": "usr_1", "client_id": "shop", "jti": "j-1", "sid": "f-1",
 			"scope": "read write", "fresh": true, "type": "access", "big": json.Number("12345678901234567890"),
