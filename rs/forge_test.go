@@ -3,21 +3,19 @@ package rs_test
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/go-authd/authd/authdtest"
 	"github.com/go-authd/authd/rs"
 )
 
@@ -33,31 +31,15 @@ const (
 var start = time.Unix(1_700_000_000, 0)
 
 // keyAT signs for the issuer, keyNew will after a rotation, keyEvil is somebody else's.
-var (
-	keyAT   = sync.OnceValue(newKey)
-	keyNew  = sync.OnceValue(newKey)
-	keyEvil = sync.OnceValue(newKey)
-)
-
-func newKey() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
+func keyAT() *rsa.PrivateKey   { return authdtest.Key(0) }
+func keyNew() *rsa.PrivateKey  { return authdtest.Key(1) }
+func keyEvil() *rsa.PrivateKey { return authdtest.Key(2) }
 
 var base64url = base64.RawURLEncoding.EncodeToString
 
 // forge signs whatever it is given: a library would refuse to make most of what is tested here.
 func forge(header, payload string, key *rsa.PrivateKey) string {
-	input := base64url([]byte(header)) + "." + base64url([]byte(payload))
-	digest := sha256.Sum256([]byte(input))
-	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:])
-	if err != nil {
-		panic(err)
-	}
-	return input + "." + base64url(signature)
+	return authdtest.Sign(header, payload, key)
 }
 
 // edit maps claims to raw JSON in place of what a good token says; "" takes the claim out.

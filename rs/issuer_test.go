@@ -7,79 +7,40 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
-	"net/http/httptest"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
+	"github.com/go-authd/authd/authdtest"
 	"github.com/go-authd/authd/rs"
 )
 
-// issuer is an authorization server as a resource server sees it: metadata and keys.
-type issuer struct {
-	*httptest.Server
-	path     string // of the issuer URL
-	jwks     atomic.Pointer[http.HandlerFunc]
-	fetches  atomic.Int32
-	metadata atomic.Pointer[http.HandlerFunc]
-}
+// issuer is one whose clock stands at start.
+type issuer struct{ *authdtest.Issuer }
 
-func newIssuer(t testing.TB, path string) *issuer {
+func newIssuer(t testing.TB, path string) issuer {
 	t.Helper()
-	i := &issuer{path: path}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/oauth-authorization-server"+path, func(w http.ResponseWriter, r *http.Request) {
-		(*i.metadata.Load())(w, r)
-	})
-	mux.HandleFunc("GET /jwks.json", func(w http.ResponseWriter, r *http.Request) {
-		i.fetches.Add(1)
-		(*i.jwks.Load())(w, r)
-	})
-	i.Server = httptest.NewServer(mux)
-	t.Cleanup(i.Close)
-	i.describe(`{"issuer":"` + i.id() + `","jwks_uri":"` + i.URL + `/jwks.json"}`)
-	i.publish(jwk("k-at", keyAT()))
-	return i
+	return issuer{authdtest.New(t, authdtest.At(start), authdtest.Path(path), authdtest.Defaults(authdtest.Audience(testAudience)))}
 }
 
-func (i *issuer) id() string { return i.URL + i.path }
-
-func (i *issuer) describe(metadata string) {
-	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, metadata) })
-	i.metadata.Store(&h)
+// config goes by the issuer's clock, and has a log in place of slog.Default.
+func (i issuer) config() (rs.Config, *logBuffer) {
+	log := new(logBuffer)
+	return rs.Config{
+		Issuer: i.URL, Audience: i.Audience, Now: i.Now, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	}, log
 }
-
-func (i *issuer) serve(h http.HandlerFunc) { i.jwks.Store(&h) }
 
 // publish serves a JWK set of raw keys.
-func (i *issuer) publish(keys ...string) {
-	doc := set(keys...)
-	i.serve(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, doc) })
-}
+func (i issuer) publish(keys ...string) { i.BrokenJWKS(set(keys...)) }
 
-func (i *issuer) token(kid string, key *rsa.PrivateKey) string {
-	header := fmt.Sprintf(`{"alg":"RS256","kid":%q,"typ":"at+jwt"}`, kid)
-	return forge(header, edit{"iss": `"` + i.id() + `"`}.payload(), key)
-}
+func (i issuer) describe(metadata string) { i.Answer(authdtest.MetadataPath, http.StatusOK, metadata) }
 
-// config has a fake clock, and a log in place of slog.Default.
-func (i *issuer) config() (rs.Config, *clock, *logBuffer) {
-	c, log := new(clock), new(logBuffer)
-	return rs.Config{
-		Issuer: i.id(), Audience: testAudience, Now: c.Now, Logger: slog.New(slog.NewTextHandler(log, nil)),
-	}, c, log
-}
+// fetches is how often the keys were asked for.
+func (i issuer) fetches() int { return i.Requests(authdtest.JWKSPath) }
 
-func set(keys ...string) string {
-	var b bytes.Buffer
-	for _, k := range keys {
-		fmt.Fprintf(&b, ",%s", k)
-	}
-	if b.Len() > 0 {
-		b.ReadByte()
-	}
-	return `{"keys":[` + b.String() + `]}`
-}
+// set is a JWK set of raw keys.
+func set(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
 
 // jwk builds a key from raw strings, with further members behind the usual ones.
 func jwk(kid string, key *rsa.PrivateKey, more ...string) string {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-authd/authd/authdtest"
 	"github.com/go-authd/authd/rs"
 )
 
@@ -21,12 +22,10 @@ func TestNew(t *testing.T) {
 	for _, path := range []string{"", "/", "/tenants/a", "/tenants/a/"} {
 		t.Run("issuer with path "+path+", RFC 8414 §3.1", func(t *testing.T) {
 			t.Parallel()
-			i := newIssuer(t, strings.TrimSuffix(path, "/"))
-			i.path = path
-			i.describe(`{"issuer":"` + i.id() + `","jwks_uri":"` + i.URL + `/jwks.json"}`)
-			cfg, _, _ := i.config()
+			i := newIssuer(t, path)
+			cfg, _ := i.config()
 
-			if _, err := newVerifier(t, cfg).Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+			if _, err := newVerifier(t, cfg).Verify(t.Context(), i.Token()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -37,31 +36,31 @@ func TestNewFails(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		change func(*issuer)
+		change func(issuer)
 	}{
-		{"metadata of another issuer, RFC 8414 §3.3", func(i *issuer) {
-			i.describe(`{"issuer":"https://evil.example","jwks_uri":"` + i.URL + `/jwks.json"}`)
+		{"metadata of another issuer, RFC 8414 §3.3", func(i issuer) {
+			i.describe(`{"issuer":"https://evil.example","jwks_uri":"` + i.URL + authdtest.JWKSPath + `"}`)
 		}},
-		{"issuer with a slash more, RFC 8414 §3.3", func(i *issuer) {
-			i.describe(`{"issuer":"` + i.URL + `/","jwks_uri":"` + i.URL + `/jwks.json"}`)
+		{"issuer with a slash more, RFC 8414 §3.3", func(i issuer) {
+			i.describe(`{"issuer":"` + i.URL + `/","jwks_uri":"` + i.URL + authdtest.JWKSPath + `"}`)
 		}},
-		{"issuer twice", func(i *issuer) {
-			i.describe(`{"issuer":"x","issuer":"` + i.URL + `","jwks_uri":"` + i.URL + `/jwks.json"}`)
+		{"issuer twice", func(i issuer) {
+			i.describe(`{"issuer":"x","issuer":"` + i.URL + `","jwks_uri":"` + i.URL + authdtest.JWKSPath + `"}`)
 		}},
-		{"metadata as HTML", func(i *issuer) { i.describe("<html>") }},
-		{"no jwks_uri", func(i *issuer) { i.describe(`{"issuer":"` + i.URL + `"}`) }},
-		{"jwks_uri in the clear", func(i *issuer) {
+		{"metadata as HTML", func(i issuer) { i.describe("<html>") }},
+		{"no jwks_uri", func(i issuer) { i.describe(`{"issuer":"` + i.URL + `"}`) }},
+		{"jwks_uri in the clear", func(i issuer) {
 			i.describe(`{"issuer":"` + i.URL + `","jwks_uri":"http://id.example.com/jwks.json"}`)
 		}},
-		{"no keys", func(i *issuer) { i.publish() }},
-		{"keys not found", func(i *issuer) { i.serve(http.NotFound) }},
+		{"no keys", func(i issuer) { i.EmptyJWKS() }},
+		{"keys not found", func(i issuer) { i.Handle(authdtest.JWKSPath, http.NotFound) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t, "")
 			tt.change(i)
-			cfg, _, _ := i.config()
+			cfg, _ := i.config()
 			if v, err := rs.New(t.Context(), cfg); err == nil {
 				_ = v.Close()
 				t.Error("accepted")
@@ -74,9 +73,9 @@ func TestNewFails(t *testing.T) {
 func TestJunkKidsCostOneFetch(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
-	cfg, clock, _ := i.config()
+	cfg, _ := i.config()
 	v := newVerifier(t, cfg)
-	good := i.token("k-at", keyAT())
+	good := i.Token()
 	signature := good[strings.LastIndex(good, "."):]
 
 	junk := func(round int) {
@@ -93,13 +92,13 @@ func TestJunkKidsCostOneFetch(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	fetchesBefore := i.fetches.Load()
+	fetchesBefore := i.fetches()
 	for round := range 3 {
 		junk(round)
-		if got := i.fetches.Load() - fetchesBefore; got != int32(round+1) {
+		if got := i.fetches() - fetchesBefore; got != round+1 {
 			t.Errorf("%d fetches after %d times 10 000 junk kids, 30 s apart; want one each", got, round+1)
 		}
-		clock.Advance(30 * time.Second)
+		i.Advance(30 * time.Second)
 	}
 	if _, err := v.Verify(t.Context(), good); err != nil {
 		t.Error(err)
@@ -109,9 +108,9 @@ func TestJunkKidsCostOneFetch(t *testing.T) {
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
-	cfg, clock, _ := i.config()
+	cfg, _ := i.config()
 	v := newVerifier(t, cfg)
-	oldToken, newToken := i.token("k-at", keyAT()), i.token("k-new", keyNew())
+	oldToken := i.Token()
 	verify := func(token string, want error) {
 		t.Helper()
 		if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) {
@@ -119,16 +118,17 @@ func TestRotation(t *testing.T) {
 		}
 	}
 
-	i.publish(jwk("k-new", keyNew()), jwk("k-at", keyAT()))
+	i.RotateKey()
+	newToken := i.Token()
 	verify(newToken, nil) // an unknown kid is fetched at once
 	verify(oldToken, nil)
 
-	i.publish(jwk("k-new", keyNew())) // J-09: the old key is withdrawn
-	verify(oldToken, nil)             // nobody knows yet
-	verify(i.token("k-other", keyEvil()), rs.ErrInvalid)
+	i.ExpireKeys()        // J-09: the old key is withdrawn
+	verify(oldToken, nil) // nobody knows yet
+	verify(i.Token(authdtest.UnknownKid()), rs.ErrInvalid)
 	verify(oldToken, nil) // no fetch within 30 s of the last
-	clock.Advance(30 * time.Second)
-	verify(i.token("k-other", keyEvil()), rs.ErrInvalid)
+	i.Advance(30 * time.Second)
+	verify(i.Token(authdtest.UnknownKid()), rs.ErrInvalid)
 	verify(oldToken, rs.ErrInvalid)
 	verify(newToken, nil)
 }
@@ -137,32 +137,30 @@ func TestRotation(t *testing.T) {
 func TestKnownKeysDoNotWait(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
-	cfg, _, _ := i.config()
+	cfg, _ := i.config()
 	v := newVerifier(t, cfg)
-	entered, release := make(chan struct{}), make(chan struct{})
-	i.serve(func(w http.ResponseWriter, _ *http.Request) {
-		close(entered)
-		<-release
-		fmt.Fprint(w, set(jwk("k-at", keyAT()), jwk("k-new", keyNew())))
-	})
+	oldToken := i.Token()
+	i.RotateKey()
+	newToken := i.Token()
+	arrived, release := i.HangJWKS()
 	waiting := make(chan error)
 	go func() {
-		_, err := v.Verify(context.Background(), i.token("k-new", keyNew()))
+		_, err := v.Verify(context.Background(), newToken)
 		waiting <- err
 	}()
-	<-entered
+	<-arrived
 
-	if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+	if _, err := v.Verify(t.Context(), oldToken); err != nil {
 		t.Error(err)
 	}
 	// Whoever waits may leave; the fetch goes on for the others.
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := v.Verify(gone, i.token("k-new", keyNew())); !errors.Is(err, rs.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+	if _, err := v.Verify(gone, newToken); !errors.Is(err, rs.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want ErrUnavailable and context.Canceled", err)
 	}
 
-	close(release)
+	release()
 	if err := <-waiting; err != nil {
 		t.Error(err)
 	}
@@ -201,7 +199,7 @@ func TestPoisonedJWKS(t *testing.T) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusFound)
 		}},
 		{"redirect to itself", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/jwks.json", http.StatusFound)
+			http.Redirect(w, r, authdtest.JWKSPath, http.StatusFound)
 		}},
 		{"304 without being asked", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }},
 		{"500", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }},
@@ -211,15 +209,16 @@ func TestPoisonedJWKS(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			i := newIssuer(t, "")
-			cfg, _, log := i.config()
+			i.publish(jwk(i.Kid(), keyAT())) // without an ETag, so that nobody asks for 304
+			cfg, log := i.config()
 			v := newVerifier(t, cfg)
-			i.serve(tt.h)
+			i.Handle(authdtest.JWKSPath, tt.h)
 
-			_, err := v.Verify(t.Context(), i.token("k-new", keyNew()))
+			_, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-new", keyNew())))
 			if !errors.Is(err, rs.ErrUnavailable) {
 				t.Errorf("unknown kid: got error %v, want ErrUnavailable", err)
 			}
-			if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+			if _, err := v.Verify(t.Context(), i.Token()); err != nil {
 				t.Errorf("known kid: %v", err)
 			}
 			if !strings.Contains(log.String(), "keys not refreshed") {
@@ -253,17 +252,17 @@ func TestKeySelection(t *testing.T) {
 		jwk("k-at", keyAT(), `"use":"sig"`, `"alg":"RS256"`, `"x5t":"`+strings.Repeat("A", 27)+`"`, `"key_ops":["verify"]`),
 		jwk("k-at", keyEvil()),
 	)
-	cfg, _, log := i.config()
+	cfg, log := i.config()
 	v := newVerifier(t, cfg)
 
-	if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+	if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-at", keyAT()))); err != nil {
 		t.Error(err)
 	}
-	if _, err := v.Verify(t.Context(), i.token("k-at", keyEvil())); !errors.Is(err, rs.ErrInvalid) {
+	if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-at", keyEvil()))); !errors.Is(err, rs.ErrInvalid) {
 		t.Errorf("second key of a kid: got error %v, want ErrInvalid", err)
 	}
 	for _, kid := range []string{"k-enc", "k-ps", "k-private", "k-half-private", "k-ec", "k-x"} {
-		if _, err := v.Verify(t.Context(), i.token(kid, keyNew())); !errors.Is(err, rs.ErrInvalid) {
+		if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy(kid, keyNew()))); !errors.Is(err, rs.ErrInvalid) {
 			t.Errorf("%s: got error %v, want ErrInvalid", kid, err)
 		}
 	}
@@ -277,7 +276,7 @@ func TestETag(t *testing.T) {
 	i := newIssuer(t, "")
 	doc := set(jwk("k-at", keyAT()))
 	var notModified int // the handler runs before Verify returns
-	i.serve(func(w http.ResponseWriter, r *http.Request) {
+	i.Handle(authdtest.JWKSPath, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"v1"`)
 		if r.Header.Get("If-None-Match") == `"v1"` {
 			notModified++
@@ -286,19 +285,19 @@ func TestETag(t *testing.T) {
 		}
 		fmt.Fprint(w, doc)
 	})
-	cfg, clock, log := i.config()
+	cfg, log := i.config()
 	v := newVerifier(t, cfg)
 
 	for range 3 {
-		if _, err := v.Verify(t.Context(), i.token("k-new", keyNew())); !errors.Is(err, rs.ErrInvalid) {
+		if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-new", keyNew()))); !errors.Is(err, rs.ErrInvalid) {
 			t.Errorf("got error %v, want ErrInvalid", err)
 		}
-		clock.Advance(30 * time.Second)
+		i.Advance(30 * time.Second)
 	}
 	if notModified != 3 || log.String() != "" {
 		t.Errorf("%d answers 304, want 3; log is %q", notModified, log)
 	}
-	if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+	if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-at", keyAT()))); err != nil {
 		t.Error(err)
 	}
 }
@@ -307,25 +306,25 @@ func TestETag(t *testing.T) {
 func TestStaleKeys(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
-	cfg, clock, _ := i.config()
+	cfg, _ := i.config()
 	v := newVerifier(t, cfg)
-	i.serve(http.NotFound)
+	i.Handle(authdtest.JWKSPath, http.NotFound)
+	token := i.Token(authdtest.ExpiresIn(24 * time.Hour))
 	verify := func() error {
-		token := forge(goodHeader, edit{"iss": `"` + i.id() + `"`, "exp": "1700086400"}.payload(), keyAT())
 		_, err := v.Verify(t.Context(), token)
 		return err
 	}
 
-	clock.Advance(24*time.Hour - time.Second)
+	i.Advance(24*time.Hour - time.Second)
 	if err := verify(); err != nil {
 		t.Error(err)
 	}
-	clock.Advance(2 * time.Second)
+	i.Advance(2 * time.Second)
 	if err := verify(); !errors.Is(err, rs.ErrUnavailable) {
 		t.Errorf("got error %v, want ErrUnavailable", err)
 	}
-	i.publish(jwk("k-at", keyAT()))
-	clock.Advance(30 * time.Second)
+	i.Up()
+	i.Advance(30 * time.Second)
 	if err := verify(); !errors.Is(err, rs.ErrExpired) { // the key is back
 		t.Errorf("got error %v, want ErrExpired", err)
 	}
@@ -334,7 +333,7 @@ func TestStaleKeys(t *testing.T) {
 func TestVerifyAfterClose(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
-	cfg, _, _ := i.config()
+	cfg, _ := i.config()
 	v := newVerifier(t, cfg)
 	for range 2 {
 		if err := v.Close(); err != nil {
@@ -342,10 +341,10 @@ func TestVerifyAfterClose(t *testing.T) {
 		}
 	}
 
-	if _, err := v.Verify(t.Context(), i.token("k-at", keyAT())); err != nil {
+	if _, err := v.Verify(t.Context(), i.Token()); err != nil {
 		t.Error(err)
 	}
-	_, err := v.Verify(t.Context(), i.token("k-new", keyNew()))
+	_, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-new", keyNew())))
 	if !errors.Is(err, rs.ErrUnavailable) || !strings.Contains(err.Error(), "closed") {
 		t.Errorf("got error %v, want ErrUnavailable because the verifier is closed", err)
 	}
