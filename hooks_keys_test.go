@@ -167,6 +167,7 @@ func TestRefreshWithASigner(t *testing.T) {
 	h.verify(again.str("access_token"))
 }
 
+// F-30: the ring chooses the key, which may lie in an HSM.
 func TestServerRotatesKeysOfASigner(t *testing.T) {
 	t.Parallel()
 	var limits hooktest.Limits

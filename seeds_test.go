@@ -89,6 +89,7 @@ func TestSeedLoginErrors(t *testing.T) {
 
 // S0-08, S0-09, S2-21, S3-11: the answer of a sign-in, with its lifetimes (S0-23, S2-05,
 // S2-12, S2-13): the access token at most 15 minutes, the refresh token at most 30 days.
+// S0-06, S2-14: by a POST of user name and password; S1-15: the token is text; F-03: a refresh token beside it.
 func TestSeedTokenAnswer(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -107,7 +108,7 @@ func TestSeedTokenAnswer(t *testing.T) {
 	}
 }
 
-// What an unmodified verifier of the tutorials needs of a token, X-01 to X-12.
+// What an unmodified verifier of the tutorials needs of a token, X-01 to X-12; S0-02, S4-03, S4-19, F-44, F-51, P-01.
 func TestSeedInteropClaims(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -149,6 +150,7 @@ func isText(v any) bool { s, ok := v.(string); return ok && s != "" }
 func isInteger(v any) bool { n, ok := v.(float64); return ok && n == math.Trunc(n) }
 
 // the JWKS as plain verifiers want it.
+// S0-03, M-04: who verifies cannot sign; P-17, P-23, X-14, X-15: RSA keys for signatures of 2048 bits or more, and nothing else.
 func TestSeedInteropJWKS(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -197,7 +199,7 @@ func TestSeedInteropIntrospection(t *testing.T) {
 	}
 }
 
-// S2-24 to S2-26, M-15: refreshing.
+// S2-24 to S2-26, S2-36, M-15, F-103, F-104: refreshing, by POST, with a token that is for nothing else and lives once.
 func TestSeedRefresh(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -219,7 +221,7 @@ func TestSeedRefresh(t *testing.T) {
 	refresh(next.str("refresh_token")).want(t, 400, "invalid_grant")
 }
 
-// S2-27, S3-17, S3-21, S3-22, S3-24, M-08, M-17: logging out ends all that the sign-in
+// F-110, F-112, S2-27, S3-17, S3-21, S3-22, S3-24, M-08, M-17: logging out ends all that the sign-in
 // gave, may be said twice, and is known to a server that was not there.
 func TestSeedLogout(t *testing.T) {
 	t.Parallel()
@@ -242,6 +244,25 @@ func TestSeedLogout(t *testing.T) {
 	}
 	if other.introspect(api, elsewhere.str("access_token")) {
 		t.Error("the subject's other sign-in goes on")
+	}
+}
+
+// F-105: a refresh is no sign-in, and says when that was. S2-28: the access token before it
+// lives on, since it ends soon.
+func TestSeedFreshness(t *testing.T) {
+	t.Parallel()
+	h, api := tutorial(t)
+	in := h.signIn()
+	dbtest.SetClock(t, h.pool, time.Minute)
+
+	next := h.form("/oauth2/token", "", "", "grant_type", "refresh_token", "client_id", "app", "refresh_token", in.str("refresh_token")).want(t, 200, "")
+
+	before, after := part(t, in.str("access_token"), 1), part(t, next.str("access_token"), 1)
+	if before["fresh"] != true || after["fresh"] != false || before["auth_time"] == nil || after["auth_time"] != before["auth_time"] {
+		t.Errorf("at the sign-in %v %v, after the refresh %v %v", before["fresh"], before["auth_time"], after["fresh"], after["auth_time"])
+	}
+	if !h.introspect(api, in.str("access_token")) {
+		t.Error("the access token of the sign-in ended with the refresh")
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/go-authd/authd/internal/keys/keystest"
 )
 
-// The life of a token, S2-04 and S0-10 to S3-24: register, sign in, refresh, ask, log out.
+// The life of a token, S2-04 and S0-10 to S3-24, S1-02, S3-08: register, sign in, refresh, ask, log out.
 func TestLifeOfAToken(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
@@ -101,6 +101,7 @@ func (hostUsers) Authenticate(_ context.Context, username, pw string) (authd.Sub
 	return authd.Subject{ID: "host-1", AMR: []string{"pwd", "otp"}, ACR: "2"}, nil
 }
 
+// S0-05, S1-03, S1-14, F-40: users of the host, who says the subject.
 func TestHostUsers(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(c *authd.Config) { c.Authenticator = hostUsers{} })
@@ -143,14 +144,14 @@ func TestNewRefuses(t *testing.T) {
 		says   string
 	}{
 		{"no database", func(c *authd.Config) { c.DB = nil }, "Config.DB"},
-		{"no key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = nil }, "Config.KeyEncryptionKeys"},
+		{"S0-04, M-03: no key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = nil }, "Config.KeyEncryptionKeys"},
 		{"K-14: another installation's key-encryption key", func(c *authd.Config) { c.KeyEncryptionKeys = []authd.KeyEncryptor{wrong} }, kek(t).ID()},
-		{"no issuer", func(c *authd.Config) { c.Issuer = "" }, "Config.Issuer"},
+		{"F-50, M-14: no issuer", func(c *authd.Config) { c.Issuer = "" }, "Config.Issuer"},
 		{"an http issuer", func(c *authd.Config) { c.Issuer = "http://as.example" }, "https"},
 		{"an issuer with a query, RFC 8414 §2", func(c *authd.Config) { c.Issuer = "https://as.example?x" }, "query"},
 		{"an issuer with a trailing slash", func(c *authd.Config) { c.Issuer = "https://as.example/" }, "trailing slash"},
-		{"S3-05: an access token that lives for ever", func(c *authd.Config) { c.AccessTokenTTL = -1 }, "AccessTokenTTL"},
-		{"an access token that lives two hours", func(c *authd.Config) { c.AccessTokenTTL = 2 * time.Hour }, "AccessTokenTTL"},
+		{"S3-05, M-05: an access token that lives for ever", func(c *authd.Config) { c.AccessTokenTTL = -1 }, "AccessTokenTTL"},
+		{"M-06, S3-03, S3-06: an access token that lives two hours", func(c *authd.Config) { c.AccessTokenTTL = 2 * time.Hour }, "AccessTokenTTL"},
 		{"a refresh token that outlives its family", func(c *authd.Config) { c.FamilyTTL = time.Hour }, "RefreshTokenTTL"},
 		{"a grace window of an hour", func(c *authd.Config) { c.RefreshGrace = time.Hour }, "RefreshGrace"},
 		{"a lead that verifiers could miss", func(c *authd.Config) { c.KeyLead = time.Minute }, "1m0s"},
@@ -279,7 +280,7 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// M-10, M-29: the log of a whole life, at debug level, holds no credential; nor does the
+// M-10, M-29, S2-35: the log of a whole life, at debug level, holds no credential; nor does the
 // database, or any event.
 func TestNoSecretAnywhere(t *testing.T) {
 	t.Parallel()

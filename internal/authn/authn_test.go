@@ -36,6 +36,7 @@ func TestAuthenticate(t *testing.T) {
 
 // Whatever is wrong, the answer and the work are the same: time is not measured, what
 // takes time is counted.
+// S1-06, S1-07, M-10: for an unknown user too.
 func TestRefusalsAreOneAnswerAfterTheSameWork(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
@@ -215,6 +216,7 @@ func TestRehashNeverUndoesAPasswordChange(t *testing.T) {
 	}
 }
 
+// S2-32: hashes of an older system go on.
 func TestImportedBcryptHashIsReplacedAtTheFirstSignIn(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)

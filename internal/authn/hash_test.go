@@ -60,6 +60,7 @@ func TestParseHash(t *testing.T) {
 }
 
 // The one test that pays for the real parameters.
+// S1-05, S2-32, M-02: what is kept of a password.
 func TestProductionHash(t *testing.T) {
 	t.Parallel()
 	s := New(Config{})

@@ -35,6 +35,7 @@ func (r *replica) refused(t *testing.T, name string) time.Duration {
 	return refusal.RetryAfter
 }
 
+// S1-21, M-23: guessing becomes slow.
 func TestDelaysGrow(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"alice", "nobody"} { // known and unknown alike

@@ -17,6 +17,7 @@ import (
 
 const changed = "zebra pluma marina lantern"
 
+// S3-08: registering.
 func TestRegister(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

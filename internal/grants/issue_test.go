@@ -97,6 +97,7 @@ func TestTokenRequests(t *testing.T) {
 }
 
 // Lifetimes of a registration bound what may be asked for.
+// S1-18, S2-30, S3-16, S4-04, F-42: lifetimes are durations, shorter or longer within the bounds of the client.
 func TestClientLifetimes(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -171,6 +172,7 @@ func TestLoginWithoutRefresh(t *testing.T) {
 }
 
 // A resource that the sign-in named binds the family.
+// F-49: a token is for one audience, of those of the client.
 func TestLoginForOneResource(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -190,6 +192,7 @@ func TestLoginForOneResource(t *testing.T) {
 	refused(t, err, oauth.InvalidTarget)
 }
 
+// F-109: claims of the host.
 func TestClaimsHook(t *testing.T) {
 	t.Parallel()
 	denied := oauth.Errorf(oauth.AccessDenied, "no")

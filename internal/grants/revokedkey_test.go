@@ -9,6 +9,7 @@ import (
 
 // K-07: a server that has not heard of the revocation of a key asks the database, and
 // neither says that a token of the key is active nor refreshes with one.
+// S2-08, F-114: ending all that a key has signed.
 func TestRevokedKeyIsOverAtOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
