@@ -1,6 +1,7 @@
 package rs_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -217,3 +218,9 @@ func wantVerdict(t *testing.T, c rs.Checker, tok *rs.Token, want string) {
 		t.Errorf("token is %s, want %s", got, want)
 	}
 }
+
+// drip is a body that does not come until the request is given up.
+type drip struct{ ctx context.Context }
+
+func (d drip) Read([]byte) (int, error) { <-d.ctx.Done(); return 0, d.ctx.Err() }
+func (d drip) Close() error             { return nil }
