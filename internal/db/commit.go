@@ -140,3 +140,27 @@ func write[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (T
 	}
 	return v, fault(doing, err)
 }
+
+// writeLocked is write for a row that others may hold for long. It returns [ErrLocked] as a
+// rotation does.
+func writeLocked[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (v T, err error) {
+	if d.tx != nil {
+		return one[T](ctx, d, doing, sql, args...)
+	}
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return v, err
+	}
+	ctx, cancel := writing(ctx)
+	defer cancel()
+	r := &Rotation{conn: conn}
+	defer r.Rollback(ctx)
+	var b pgx.Batch
+	b.Queue(beginRotation)
+	b.Queue(boundRotation)
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		v, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	return v, r.send(ctx, &b, doing, lockFault)
+}

@@ -99,6 +99,7 @@ const (
 	invalidText      = "22P02"
 	notNullViolation = "23502"
 	lockNotAvailable = "55P03"
+	queryCanceled    = "57014" // by statement_timeout, or by an operator
 	// Certainly rolled back; the rest of class 40 is not (40003).
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"

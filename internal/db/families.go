@@ -128,9 +128,10 @@ select id::text as family_id, client_id, subject, owned, exists (select from end
 // time and reason.
 //
 // Check and change are one statement: of any number of concurrent calls, exactly one
-// reports Ended. It returns [ErrNotFound] if there is no such family.
+// reports Ended. It returns [ErrNotFound] if there is no such family, and [ErrLocked] if
+// somebody holds it.
 func (d *DB) RevokeFamily(ctx context.Context, id, client, reason string) (Revocation, error) {
-	rev, err := write[Revocation](ctx, d, "revoke family", revokeFamily, id, client, reason)
+	rev, err := writeLocked[Revocation](ctx, d, "revoke family", revokeFamily, id, client, reason)
 	if err == nil && rev.Owned && !rev.Ended {
 		err = d.confirm(ctx, "revoke family", confirmFamily, id)
 	}
@@ -143,7 +144,7 @@ const confirmFamily = `select f.id::text as id from authd.token_families f where
 // an end whose wait for the standby was cancelled can be seen although a fail-over would
 // undo it. sql locks the row, so that its commit is one, and waits for all before it.
 func (d *DB) confirm(ctx context.Context, doing, sql, id string) error {
-	_, err := write[struct{ ID string }](ctx, d, doing, sql, id)
+	_, err := writeLocked[struct{ ID string }](ctx, d, doing, sql, id)
 	if errors.Is(err, ErrNotFound) { // deleted meanwhile
 		return nil
 	}

@@ -258,6 +258,52 @@ func TestRotationGivesUpOnAHeldLock(t *testing.T) {
 	}
 }
 
+// F-12: lock_timeout bounds each wait of a statement, of which there may be two. The statement
+// is bounded, too, whatever it waits for.
+func TestRotationGivesUpOnASlowStatement(t *testing.T) {
+	t.Parallel()
+	pool, d := setup(t)
+	_, err := pool.Exec(t.Context(), `create or replace function authd.clock() returns timestamptz language plpgsql volatile as
+		$$ begin perform pg_sleep(20); return clock_timestamp(); end $$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r, err := d.BeginRotation(t.Context(), familyID, "shop", "")
+
+	if !errors.Is(err, db.ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	if err == nil {
+		r.Rollback(t.Context())
+	}
+}
+
+// F-12: so does the end of a family, and nothing is done.
+func TestRevocationGivesUpOnAHeldLock(t *testing.T) {
+	t.Parallel()
+	pool, d := setup(t)
+	holder, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), `select from authd.token_families for update`); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err = d.RevokeFamily(t.Context(), familyID, "shop", "logout")
+
+	if !errors.Is(err, db.ErrLocked) {
+		t.Errorf("got %v, want ErrLocked", err)
+	}
+	if err := holder.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rev, err := d.RevokeFamily(t.Context(), familyID, "shop", "logout"); err != nil || !rev.Ended {
+		t.Errorf("after the lock: %+v, %v; want it ended by this call", rev, err)
+	}
+}
+
 // F-43: the isolation that the algorithm needs does not depend on the database's default.
 func TestRotationUnderAnotherDefaultIsolation(t *testing.T) {
 	t.Parallel()

@@ -14,8 +14,8 @@ import (
 	"github.com/go-authd/authd/internal/oauth"
 )
 
-// ErrLocked: another rotation of the same family held the row for longer than the lock
-// timeout. Nothing was done.
+// ErrLocked: somebody else held the family's row for longer than the lock timeout. Nothing
+// was done.
 var ErrLocked = fmt.Errorf("%w: family is locked", ErrUnavailable)
 
 // ErrRolledBack: the database rolled the transaction back in favour of another one.
@@ -41,8 +41,11 @@ type Rotation struct {
 // the database's default is.
 const (
 	beginRotation = `begin isolation level read committed`
-	boundRotation = `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '10s', true)`
-	lockFamily    = `select` + familyColumns + ` from authd.token_families f where f.id = $1 for update`
+	// lock_timeout bounds each wait of a statement, of which there are two where others wait
+	// for the row already: for one's turn, and for the row. statement_timeout bounds both.
+	boundRotation = `select set_config('lock_timeout', '2s', true), set_config('statement_timeout', '2500ms', true),
+  set_config('idle_in_transaction_session_timeout', '10s', true)`
+	lockFamily = `select` + familyColumns + ` from authd.token_families f where f.id = $1 for update`
 	// A join under FOR UPDATE would read rows as of before the wait: each state is a
 	// statement of its own, with a fresh snapshot.
 	readFamilySubject = `
@@ -60,7 +63,7 @@ type subjectRow struct {
 
 // BeginRotation locks the family and then reads the state of its subject, of the client
 // that asks and of the key that signed the token, in one round trip. It returns
-// [ErrLocked] after two seconds.
+// [ErrLocked] after two seconds, or two and a half where others wait, too.
 func (d *DB) BeginRotation(ctx context.Context, family, client, kid string) (*Rotation, error) {
 	conn, err := d.acquire(ctx)
 	if err != nil {
@@ -69,7 +72,7 @@ func (d *DB) BeginRotation(ctx context.Context, family, client, kid string) (*Ro
 	r := &Rotation{conn: conn}
 	if err := r.begin(ctx, family, client, kid); err != nil {
 		r.Rollback(ctx)
-		return nil, rotationFault("lock family", err)
+		return nil, lockFault("lock family", err)
 	}
 	return r, nil
 }
@@ -161,16 +164,32 @@ func (r *Rotation) commit(ctx context.Context, sql string, args []any, into ...a
 	failpoint.Hit("refresh.before_commit")
 	var b pgx.Batch
 	b.Queue(sql, args...).QueryRow(func(row pgx.Row) error { return row.Scan(into...) })
+	err := r.send(ctx, &b, "rotate family", rotationFault)
+	if err == nil {
+		failpoint.Hit("refresh.after_commit")
+	}
+	return err
+}
+
+// send ends the batch with COMMIT.
+func (r *Rotation) send(ctx context.Context, b *pgx.Batch, doing string, fault func(string, error) error) error {
 	var tag pgconn.CommandTag
 	b.Queue(`commit`).Exec(func(t pgconn.CommandTag) error { tag = t; return nil })
-	if err := r.conn.SendBatch(ctx, &b).Close(); err != nil {
-		return rotationFault("rotate family", err)
+	if err := r.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fault(doing, err)
 	}
-	failpoint.Hit("refresh.after_commit")
 	if tag.String() != "COMMIT" { // the server says ROLLBACK to a commit that it could not do
-		return fmt.Errorf("rotate family: %w: commit was answered with rollback", ErrUnavailable)
+		return fmt.Errorf("%s: %w: commit was answered with rollback", doing, ErrUnavailable)
 	}
 	return durable(r.conn)
+}
+
+// lockFault is of a transaction whose COMMIT was not reached if the server reports an error.
+func lockFault(doing string, err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == queryCanceled {
+		return fmt.Errorf("%s: %w", doing, ErrLocked)
+	}
+	return rotationFault(doing, err)
 }
 
 func rotationFault(doing string, err error) error {

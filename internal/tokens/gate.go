@@ -2,9 +2,11 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -13,6 +15,9 @@ const maxRacers = 64
 
 // gate lets the requests for one family through one by one, so that those which wait hold
 // no database connection. It is an economy only: the row lock is what makes them safe.
+//
+// Where the one inside gives up on the row, all that wait for its turn give up with it:
+// otherwise each would wait for the lock timeout of everybody before.
 type gate struct {
 	mu       sync.Mutex
 	families map[string]*queue
@@ -20,25 +25,46 @@ type gate struct {
 
 type queue struct {
 	turn    chan struct{} // holds one value while somebody is inside
+	locked  chan struct{} // closed when the one inside has given up on the row
 	waiting int           // the one inside included
 }
 
 func newGate() *gate { return &gate{families: make(map[string]*queue)} }
 
-// enter waits for the family's turn. It returns 429 if too many wait already, and 503
-// when the request ends first.
-func (g *gate) enter(ctx context.Context, family string) (leave func(), err error) {
+// enter waits for the family's turn. It returns 429 if too many wait already, 503 when the
+// request ends first, and [db.ErrLocked] when that is what the one before was told. leave
+// must be told how it went.
+func (g *gate) enter(ctx context.Context, family string) (leave func(outcome error), err error) {
 	q := g.join(family)
 	if q == nil {
 		return nil, oauth.TooMany(time.Second, "too many requests for one family")
 	}
 	select {
 	case q.turn <- struct{}{}:
-		return func() { <-q.turn; g.quit(family, q) }, nil
+		return func(outcome error) { g.leave(family, q, outcome) }, nil
+	case <-q.locked:
+		err = db.ErrLocked
 	case <-ctx.Done():
-		g.quit(family, q)
-		return nil, oauth.Busy
+		err = oauth.Busy
 	}
+	g.quit(family, q)
+	return nil, err
+}
+
+// leave passes the turn on, or sends all away that wait for it: who comes then finds a new
+// queue.
+func (g *gate) leave(family string, q *queue, outcome error) {
+	g.quit(family, q)
+	if !errors.Is(outcome, db.ErrLocked) {
+		<-q.turn
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.families[family] == q {
+		delete(g.families, family)
+	}
+	close(q.locked)
 }
 
 func (g *gate) join(family string) *queue {
@@ -46,7 +72,7 @@ func (g *gate) join(family string) *queue {
 	defer g.mu.Unlock()
 	q := g.families[family]
 	if q == nil {
-		q = &queue{turn: make(chan struct{}, 1)}
+		q = &queue{turn: make(chan struct{}, 1), locked: make(chan struct{})}
 		g.families[family] = q
 	}
 	if q.waiting > maxRacers {
@@ -59,7 +85,7 @@ func (g *gate) join(family string) *queue {
 func (g *gate) quit(family string, q *queue) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if q.waiting--; q.waiting == 0 {
+	if q.waiting--; q.waiting == 0 && g.families[family] == q {
 		delete(g.families, family)
 	}
 }

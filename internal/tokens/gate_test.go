@@ -3,19 +3,30 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
+	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
-func enter(t *testing.T, g *gate, family string) func() {
+func enter(t *testing.T, g *gate, family string) func(error) {
 	t.Helper()
 	leave, err := g.enter(t.Context(), family)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return leave
+}
+
+// awaitRacers returns when n have come for the family, the one inside included.
+func (g *gate) awaitRacers(family string, n int) {
+	for waiting := 0; waiting < n; {
+		g.mu.Lock()
+		waiting = g.families[family].waiting
+		g.mu.Unlock()
+	}
 }
 
 func TestGateLetsOneIn(t *testing.T) {
@@ -30,7 +41,7 @@ func TestGateLetsOneIn(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer leave()
+			defer leave(nil)
 			inside++ // the race detector watches this, too
 			most = max(most, inside)
 			inside--
@@ -50,9 +61,9 @@ func TestGateDoesNotMixFamilies(t *testing.T) {
 	t.Parallel()
 	g := newGate()
 	leave := enter(t, g, "a")
-	defer leave()
+	defer leave(nil)
 
-	enter(t, g, "b")() // does not wait
+	enter(t, g, "b")(nil) // does not wait
 }
 
 // D-07, §4.3: who would be the 65th to wait is told to come back.
@@ -69,11 +80,7 @@ func TestGateOverflow(t *testing.T) {
 			}
 		})
 	}
-	for waiting := 0; waiting < maxRacers+1; {
-		g.mu.Lock()
-		waiting = g.families["f"].waiting
-		g.mu.Unlock()
-	}
+	g.awaitRacers("f", maxRacers+1)
 
 	_, err := g.enter(t.Context(), "f")
 
@@ -82,8 +89,33 @@ func TestGateOverflow(t *testing.T) {
 	}
 	giveUp()
 	wg.Wait()
-	leave()
-	enter(t, g, "f")()
+	leave(nil)
+	enter(t, g, "f")(nil)
+	if len(g.families) != 0 {
+		t.Errorf("%d queues are kept for nobody", len(g.families))
+	}
+}
+
+// F-12: who waits behind a request that gave up on the row gives up at once, and holds
+// nobody up who comes later.
+func TestGateSendsTheQueueAway(t *testing.T) {
+	t.Parallel()
+	g := newGate()
+	leave := enter(t, g, "f")
+	var wg sync.WaitGroup
+	for range maxRacers {
+		wg.Go(func() {
+			if _, err := g.enter(t.Context(), "f"); !errors.Is(err, db.ErrLocked) {
+				t.Errorf("got %v, want ErrLocked", err)
+			}
+		})
+	}
+	g.awaitRacers("f", maxRacers+1)
+
+	leave(fmt.Errorf("lock family: %w", db.ErrLocked))
+	enter(t, g, "f")(nil)
+
+	wg.Wait()
 	if len(g.families) != 0 {
 		t.Errorf("%d queues are kept for nobody", len(g.families))
 	}

@@ -61,9 +61,7 @@ func (s *Service) identify(ctx context.Context, raw string) (func(ctx context.Co
 }
 
 func (s *Service) endFamily(ctx context.Context, family, client, reason string) error {
-	failpoint.Hit("revoke.before_commit")
-	rev, err := s.db.RevokeFamily(ctx, family, client, reason)
-	failpoint.Hit("revoke.after_commit")
+	rev, err := s.revokeFamily(ctx, family, client, reason)
 	switch {
 	case isNotFound(err):
 		return nil
@@ -75,6 +73,20 @@ func (s *Service) endFamily(ctx context.Context, family, client, reason string) 
 		s.cfg.OnEvent(ctx, FamilyRevoked{FamilyID: rev.FamilyID, ClientID: rev.ClientID, Subject: rev.Subject, Reason: reason})
 	}
 	return nil
+}
+
+// revokeFamily waits for no refresh of the family: whoever floods it with those does not
+// keep it alive.
+func (s *Service) revokeFamily(ctx context.Context, family, client, reason string) (rev db.Revocation, err error) {
+	leave, err := s.enders.enter(ctx, family) // before a connection is taken
+	if err != nil {
+		return rev, err
+	}
+	defer func() { leave(err) }()
+	failpoint.Hit("revoke.before_commit")
+	rev, err = s.db.RevokeFamily(ctx, family, client, reason)
+	failpoint.Hit("revoke.after_commit")
+	return rev, err
 }
 
 func (s *Service) endAccess(ctx context.Context, client string, t verified) error {

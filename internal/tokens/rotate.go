@@ -31,7 +31,7 @@ type Rotated struct {
 // caller and allow say, or 429. After a reuse the family's end is committed before it
 // returns. When the outcome of a commit is unknown, the error wraps [db.ErrUnavailable],
 // and the same call may be repeated.
-func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow func(*oauth.Client, *oauth.Family) error) (Rotated, error) {
+func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow func(*oauth.Client, *oauth.Family) error) (out Rotated, err error) {
 	token, err := s.parseRefresh(ctx, raw)
 	if isInvalid(err) {
 		return Rotated{}, s.refuseGarbage(ctx, caller)
@@ -43,12 +43,12 @@ func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow f
 	if err != nil {
 		return Rotated{}, err
 	}
-	defer leave()
+	defer func() { leave(err) }()
 	if err := s.keys.Admit(ctx); err != nil { // before a generation is used
 		return Rotated{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		out, err := s.rotate(ctx, caller, token, allow)
+		out, err = s.rotate(ctx, caller, token, allow)
 		if !errors.Is(err, db.ErrRolledBack) || attempt == maxAttempts {
 			return out, err
 		}

@@ -32,7 +32,8 @@ type Service struct {
 	db     *db.DB
 	keys   *keys.Rings
 	cfg    Config
-	racers *gate
+	racers *gate // to refresh
+	enders *gate // to revoke
 }
 
 // New does no I/O.
@@ -40,7 +41,7 @@ func New(cfg Config) *Service {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(context.Context, Event) {}
 	}
-	return &Service{db: cfg.DB, keys: cfg.Keys, cfg: cfg, racers: newGate()}
+	return &Service{db: cfg.DB, keys: cfg.Keys, cfg: cfg, racers: newGate(), enders: newGate()}
 }
 
 // In returns the same service with its statements in d.
