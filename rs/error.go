@@ -82,7 +82,7 @@ func refuse(sentinel, cause error) *Error {
 		err = fmt.Errorf("%w: %w", sentinel, cause)
 	}
 	for _, r := range refusals {
-		if r.err == sentinel {
+		if errors.Is(sentinel, r.err) {
 			return r.refuse(err)
 		}
 	}
