@@ -2,18 +2,13 @@ package rs_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"time"
+	"strings"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
-
+	"github.com/go-authd/authd/authdtest"
 	"github.com/go-authd/authd/rs"
 )
 
@@ -66,41 +61,14 @@ func call(url, token string) {
 	fmt.Println(resp.StatusCode, string(body))
 }
 
-type exampleIssuer struct {
-	*httptest.Server
-	key jose.JSONWebKey
+// exampleIssuer stands for a running authd, at which the API is registered as a resource server.
+type exampleIssuer struct{ *authdtest.Issuer }
+
+func startIssuer() exampleIssuer {
+	return exampleIssuer{authdtest.Start(authdtest.ResourceServer("orders", "authd_cs_…", authdtest.DefaultAudience))}
 }
 
-func startIssuer() *exampleIssuer {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	i := &exampleIssuer{key: jose.JSONWebKey{Key: key, KeyID: "k1", Use: "sig", Algorithm: "RS256"}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/.well-known/jwks.json"})
-	})
-	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{i.key.Public()}})
-	})
-	i.Server = httptest.NewServer(mux)
-	return i
-}
-
-func (i *exampleIssuer) token(scope string) string {
-	options := new(jose.SignerOptions).WithType("at+jwt")
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: i.key}, options)
-	if err != nil {
-		panic(err)
-	}
-	now := time.Now()
-	raw, err := jwt.Signed(signer).Claims(map[string]any{
-		"iss": i.URL, "sub": "usr_1", "aud": "https://api.example.com", "client_id": "shop", "jti": rand.Text(),
-		"scope": scope, "iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
-	}).Serialize()
-	if err != nil {
-		panic(err)
-	}
-	return raw
+// token is one of usr_1.
+func (i exampleIssuer) token(scope string) string {
+	return i.Token(authdtest.Subject("usr_1"), authdtest.Scope(strings.Fields(scope)...))
 }
