@@ -153,6 +153,13 @@ func (d *DB) RevokeRetiredKey(ctx context.Context, kid string) (bool, error) {
 	return row.Revoked, err
 }
 
+const confirmKey = `select k.kid as id from authd.signing_keys k where k.kid = $1 for update`
+
+// ConfirmKey makes sure that what the key was found to be is durable.
+func (d *DB) ConfirmKey(ctx context.Context, kid string) error {
+	return d.confirm(ctx, "revoke a key", confirmKey, kid)
+}
+
 const familiesSignedBy = `
 select count(*) as families from authd.token_families
 where leaf_kid = $1 and revoked_at is null and leaf_exp > authd.clock()`

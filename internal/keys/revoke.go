@@ -79,8 +79,8 @@ func (r *Rings) stored(ctx context.Context, kid string) (storedKey, error) {
 // revoke returns false where the ring is no longer what it was.
 func (r *Rings) revoke(ctx context.Context, k storedKey) (bool, error) {
 	switch k.state {
-	case oauth.KeyRevoked:
-		return true, nil
+	case oauth.KeyRevoked: // by a commit that the standby may not have confirmed
+		return true, r.cfg.DB.ConfirmKey(ctx, k.KID)
 	case oauth.KeyAnnounced:
 		next, err := r.announce(ctx, k.Ring, k.KID)
 		return next != "", err

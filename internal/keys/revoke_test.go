@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -134,6 +135,33 @@ func TestRevokeOtherStates(t *testing.T) {
 	mustPoll(t, r)
 	if out := mustRevoke(t, r, expired); out.Was != oauth.KeyExpired {
 		t.Errorf("an expired key: %+v", out)
+	}
+}
+
+// The second call changes nothing and is a commit all the same: the first may have been seen
+// and not be on the standby.
+func TestRevokingAKeyAgainIsACommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.rings()
+	kid := mustRotate(t, r, oauth.AccessRing, false).Previous
+	locker := func() (id string) {
+		t.Helper()
+		// Null of a row that nobody has locked, aborted of a transaction that was rolled back.
+		err := w.pool.QueryRow(t.Context(), `select coalesce(xmax::text || pg_xact_status((xmax::text)::xid8), 'none')
+			from authd.signing_keys where kid = $1`, kid).Scan(&id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	mustRevoke(t, r, kid)
+	before := locker()
+
+	again := mustRevoke(t, r, kid)
+
+	if after := locker(); again.Was != oauth.KeyRevoked || after == before || !strings.HasSuffix(after, "committed") {
+		t.Errorf("%+v; the row was locked by %q and then by %q, want another that committed", again, before, after)
 	}
 }
 
