@@ -22,13 +22,18 @@ func headerToken(r *http.Request, name, scheme string) (string, error) {
 	return headers[0], nil
 }
 
-// cutScheme takes the scheme in any case (RFC 9110 §11.1) and exactly one word behind it. Another scheme is no credential.
+// cutScheme takes the scheme in any case (RFC 9110 §11.1) and exactly one word behind it. Another scheme is no credential,
+// unless this one comes behind a comma: so proxies join two headers.
 func cutScheme(header, scheme string) (string, error) {
 	got, token := header, ""
 	if i := strings.IndexAny(header, " \t,"); i >= 0 {
 		got, token = header[:i], header[i:]
 	}
-	if !strings.EqualFold(got, scheme) {
+	switch {
+	case strings.EqualFold(got, scheme):
+	case joinedWith(header, scheme):
+		return "", malformed("two credentials in one header")
+	default:
 		return "", nil
 	}
 	token = strings.TrimLeft(token, " ")
@@ -36,6 +41,20 @@ func cutScheme(header, scheme string) (string, error) {
 		return "", malformed("scheme %s without exactly one token", scheme)
 	}
 	return token, nil
+}
+
+// joinedWith says whether a field behind a comma begins with the scheme.
+func joinedWith(header, scheme string) bool {
+	_, rest, found := strings.Cut(header, ",")
+	for found {
+		var field string
+		field, rest, found = strings.Cut(rest, ",")
+		words := strings.Fields(field)
+		if len(words) > 0 && strings.EqualFold(words[0], scheme) {
+			return true
+		}
+	}
+	return false
 }
 
 func malformed(format string, args ...any) error {

@@ -23,13 +23,15 @@ var crossSite = answer{
 	Status: 403, Error: "invalid_request", Challenge: `Bearer error="invalid_request", error_description="cross-site request"`,
 }
 
-// F-60a, F-60c, F-70, F-71, F-72: with a good token in the cookie, a request still has to come from the application.
+// F-06, F-60a, F-60c, F-70, F-71, F-72: with a good token in the cookie, a request still has to come from the application.
 func TestCSRF(t *testing.T) {
 	t.Parallel()
 	c := newCookies(t, func(c *rs.CookieConfig) { c.TrustedOrigins = []string{"https://app.example"} })
 	tok := verified(t, edit{})
 	value := c.CSRFValue(tok)
 	other := c.CSRFValue(verified(t, edit{"jti": `"j-2"`}))
+	otherIssuer := *tok
+	otherIssuer.Issuer = "https://other.example.com"
 	foreign := newCookies(t, func(c *rs.CookieConfig) { c.CSRFKeys = [][]byte{bytes.Repeat([]byte{8}, 32)} }).CSRFValue(tok)
 	with := func(pairs ...string) http.Header {
 		h := http.Header{}
@@ -61,6 +63,7 @@ func TestCSRF(t *testing.T) {
 		{"F-72: longer", "POST", with(csrfHeader, value+"A"), crossSite},
 		{"F-72: shorter", "POST", with(csrfHeader, value[:42]), crossSite},
 		{"F-72: that of another token", "POST", with(csrfHeader, other), crossSite},
+		{"F-72: that of another issuer's token of this jti", "POST", with(csrfHeader, c.CSRFValue(&otherIssuer)), crossSite},
 		{"F-72: by another key", "POST", with(csrfHeader, foreign), crossSite},
 		{"F-72: twice", "POST", with(csrfHeader, value, csrfHeader, value), crossSite},
 		{"F-72: only in its cookie", "POST", with("Cookie", "__Host-csrf_token="+value), crossSite},
@@ -110,6 +113,7 @@ func TestCSRFPlaces(t *testing.T) {
 		{"F-62a: a header of another name", func(c *rs.CookieConfig) { c.CSRFHeader = "x-xsrf" }, http.Header{"X-Xsrf": {value}}, "", "", 200},
 		{"F-62a: the default header where another is named", func(c *rs.CookieConfig) { c.CSRFHeader = "x-xsrf" }, http.Header{csrfHeader: {value}}, "", "", 403},
 		{"F-60d: no field by default", nil, nil, formType, "csrf_token=" + value, 403},
+		{"F-60d: no field without a name either", nil, nil, formType, "=" + value, 403},
 		{"F-62b: a field", field, nil, formType, "a=b&csrf_token=" + value, 200},
 		{"F-62b: a field of another name", field, nil, formType, "csrf=" + value, 403},
 		{"F-62b: a field twice", field, nil, formType, "csrf_token=" + value + "&csrf_token=" + value, 403},

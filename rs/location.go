@@ -5,7 +5,8 @@ import (
 	"net/url"
 )
 
-// Location is a place in a request where a token may be. The zero value is [Header].
+// Location is a place in a request where a token may be. The zero value is [Header]. Its kind is "header", "cookie", "query",
+// "form" or "json".
 type Location struct {
 	source, name string
 	// find returns "" without an error where there is nothing, and ErrMalformed for what is there but is no token.

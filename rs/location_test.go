@@ -109,6 +109,7 @@ func TestLocation(t *testing.T) {
 		{"F-69: another scheme is no credential", with(get("/?jwt="+good, rs.Header(), rs.Query("jwt")), header("Authorization", "Basic dTpw")), 200},
 		{"RFC 6750 §2: two of several places", with(get("/?jwt=x", rs.Header(), rs.Query("jwt")), header("Authorization", "Bearer "+good)), 400},
 		{"RFC 6750 §2: the same token at two places", with(get("/?jwt="+good, rs.Header(), rs.Query("jwt")), header("Authorization", "Bearer "+good)), 400},
+		{"RFC 6750 §2: two of several places that it does not know", request{[]rs.Location{rs.Query("jwt"), rs.JSON("t")}, "POST", "/?jwt=" + good, jsonType, `{"t":"` + good + `"}`, nil}, 400},
 		{"RFC 6750 §2: a bad one before a good one", with(get("/?jwt="+good, rs.Header(), rs.Query("jwt")), header("Authorization", "Bearer")), 400},
 		{"RFC 6750 §2: a good one before a bad one", with(get("/?jwt=", rs.Header(), rs.Query("jwt")), header("Authorization", "Bearer "+good)), 400},
 		{"RFC 6750 §2: Bearer in the header beside the chosen place", with(get("/?jwt="+good, rs.Query("jwt")), header("Authorization", "Bearer "+good)), 400},
