@@ -39,6 +39,9 @@
 //	IDToken()                                     401 rs.ErrInvalid
 //	Garbage()                                     401 rs.ErrInvalid
 //
+// rs.Fresh() and rs.MaxAge(5*time.Minute) refuse a token without shapes, and admit Fresh(); rs.Scopes("read") wants
+// Scope("read").
+//
 // The others say one thing each: [Subject], [Client], [Scope], [Audience], [Session], [ID], [AuthTime], [IssuedAt],
 // [ExpiresIn]; and anything at all, [Claim], [Without], [Header], [WithoutHeader], [SignedBy]. What no JSON library would
 // write, [Sign] signs.

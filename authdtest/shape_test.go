@@ -96,6 +96,31 @@ func TestUnknownKidDuringAnOutage(t *testing.T) {
 	}
 }
 
+// RFC 9470: a token without shapes comes from a refresh, of a person who signed in an hour before.
+func TestShapesForStepUp(t *testing.T) {
+	t.Parallel()
+	iss := authdtest.New(t, authdtest.At(noon))
+	v := verifier(t, iss, nil)
+	tests := []struct {
+		name          string
+		shape         authdtest.Shape
+		fresh, maxAge error
+	}{
+		{"no shape", authdtest.Scope(), rs.ErrNotFresh, rs.ErrNotFresh},
+		{"Fresh", authdtest.Fresh(), nil, nil},
+		{"AuthTime", authdtest.AuthTime(noon.Add(-time.Minute)), rs.ErrNotFresh, nil},
+		{"ClientCredentials", authdtest.ClientCredentials("shop"), rs.ErrNotFresh, rs.ErrNotFresh},
+	}
+	for _, tt := range tests {
+		token := iss.Token(tt.shape)
+		_, fresh := v.Verify(t.Context(), token, rs.Fresh())
+		_, maxAge := v.Verify(t.Context(), token, rs.MaxAge(5*time.Minute))
+		if !errors.Is(fresh, tt.fresh) || !errors.Is(maxAge, tt.maxAge) {
+			t.Errorf("%s: Fresh says %v, MaxAge says %v", tt.name, fresh, maxAge)
+		}
+	}
+}
+
 var noon = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // Each shape changes what it says, and nothing else.
