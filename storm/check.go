@@ -41,6 +41,7 @@ func judge(l *ledger) (all []violation) {
 		r.checkKept(add)
 		r.checkModel(l, add)
 	}
+	l.checkJudged(add)
 	slices.SortStableFunc(all, func(a, b violation) int { return a.rule - b.rule })
 	return all
 }

@@ -40,6 +40,7 @@ type ledger struct {
 	epochs   map[string]int64 // of subjects and clients
 	grace    time.Duration
 	end      time.Duration
+	unjudged int              // families that porcupine gave up
 	alone    [2]time.Duration // from when to when the primary worked on without its synchronous standby
 }
 

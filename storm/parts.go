@@ -56,7 +56,7 @@ func parts(o options) []part {
 		},
 		{
 			name: "crowd", about: "one family is asked for by many, and locked (F-12, F-13)", noLosses: true,
-			length: length(5, 40), grace: 2 * time.Second, fault: crowd, quiet: true,
+			length: length(5, 40), grace: 10 * time.Second, fault: crowd, quiet: true,
 			least: map[string]int{
 				"F-12, at a locked family: UNAVAILABLE": 1, "F-13, at a family all at once: OK": 2, "F-13, at a family all at once: BUSY": 1,
 			},

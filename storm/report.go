@@ -63,6 +63,7 @@ func (r *report) count() {
 	l, c := r.ledger, r.counts
 	c.add("calls", len(l.calls))
 	c.add("families", len(l.families))
+	c.add("families that porcupine gave up", l.unjudged)
 	for _, one := range l.calls {
 		if one.outcome == unavailable {
 			c.add("unknown outcomes", 1)
@@ -192,10 +193,11 @@ func (r *report) printStories(out io.Writer) {
 	}
 }
 
-// noticed are calls of actors that should have noticed nothing.
+// noticed are calls of actors that should have noticed nothing. A sign-in may be turned away by
+// the queue of those whose passwords are being hashed.
 func (r *report) noticed() (all []string) {
 	for _, c := range r.ledger.calls {
-		if c.actor != "crowd" && (c.outcome == unavailable || c.outcome == busy) {
+		if c.actor != "crowd" && c.deed != signIn && (c.outcome == unavailable || c.outcome == busy) {
 			all = append(all, fmt.Sprintf("a call that had nothing to do with the fault: %v, status %d", c, c.status))
 		}
 	}
