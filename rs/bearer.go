@@ -3,6 +3,7 @@ package rs
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -56,6 +57,9 @@ func joinedWith(header, scheme string) bool {
 	}
 	return false
 }
+
+// parsedForm is what somebody outside has made of the body already, nil if nobody did.
+func parsedForm(r *http.Request) url.Values { return r.PostForm }
 
 func malformed(format string, args ...any) error {
 	return refuse(ErrMalformed, fmt.Errorf(format, args...))

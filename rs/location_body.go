@@ -54,8 +54,8 @@ func JSON(name string) Location {
 
 // readForm returns the fields of a form and leaves the body as it was.
 func readForm(r *http.Request) (url.Values, error) {
-	if r.PostForm != nil && isMedia(r, formMedia) { // somebody outside has parsed it already
-		return r.PostForm, nil
+	if form := parsedForm(r); form != nil && isMedia(r, formMedia) {
+		return form, nil
 	}
 	body, err := readBody(r, formMedia)
 	if err != nil {
@@ -97,8 +97,8 @@ func isMedia(r *http.Request, want string) bool {
 
 // formHas looks for name in the first 64 KiB of a form body and leaves the body as it was.
 func formHas(r *http.Request, name string) bool {
-	if r.PostForm != nil { // somebody outside has parsed it already
-		return r.PostForm.Has(name)
+	if form := parsedForm(r); form != nil {
+		return form.Has(name)
 	}
 	if !isMedia(r, formMedia) {
 		return false
