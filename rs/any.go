@@ -54,6 +54,11 @@ func (v *Verifier) chosen(token string) (*Verifier, error) {
 	if v.issuers == nil {
 		return v, nil
 	}
+	for _, of := range v.issuers {
+		if of.seen.has(token) {
+			return of, nil
+		}
+	}
 	c, err := oauth.ParseCompact(token)
 	if err != nil {
 		return nil, invalid(err)

@@ -38,10 +38,9 @@ func (v *Verifier) examine(ctx context.Context, found credential, locs []Locatio
 	if verified == nil {
 		return nil, refusal
 	}
-	t := *verified
+	t := verified.tokenOf(found, state{locations: locs, by: by})
 	t.Source, t.Expired = found.source, refusal != nil
-	t.state = &state{credential: &found, locations: locs, by: by}
-	return &t, nil
+	return t, nil
 }
 
 // question is what is asked of an examined token on each route; t becomes a copy that says what was found out.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
 
@@ -61,49 +60,50 @@ func (t *Token) with(change func(*state)) *Token {
 	return &changed
 }
 
-// readToken checks all that claims must be, the lifetime's end last: "expired" is for tokens that were good, and comes
-// with the token.
-func (v *Verifier) readToken(c oauth.Compact) (*Token, *Error) {
+// readClaims checks all that claims must be at any time and for any verifier.
+func readClaims(c oauth.Compact) (*verified, error) {
 	claims, err := c.Claims()
 	if err != nil {
-		return nil, invalid(fmt.Errorf("claims: %w", err))
+		return nil, fmt.Errorf("claims: %w", err)
 	}
-	r := claimReader{claims: claims}
-	t := r.token()
-	t.Kid, t.Header = c.Kid, JOSEHeader{Alg: "RS256", Kid: c.Kid, Typ: c.Typ}
-	notBefore := r.optionalDate("nbf")
-	if r.err != nil {
-		return nil, invalid(r.err)
-	}
+	d := &verified{raw: c.Raw}
+	r := claimReader{claims: claims, single: d.audience[:]}
+	d.token, d.notBefore = r.token(), r.optionalDate("nbf")
+	d.token.Kid, d.token.Header = c.Kid, JOSEHeader{Alg: "RS256", Kid: c.Kid, Typ: c.Typ}
+	return d, r.err
+}
 
-	now := v.cfg.Now()
+// judge checks what claims say, the lifetime's end last: "expired" is for tokens that were good.
+func (v *Verifier) judge(d *verified, now time.Time) *Error {
+	t := &d.token
 	latest := now.Add(v.cfg.Leeway)
 	switch {
 	case t.Issuer != v.cfg.Issuer:
-		return nil, invalid(errors.New("iss is another issuer"))
+		return invalid(errors.New("iss is another issuer"))
 	case !slices.Contains(t.Audience, v.cfg.Audience):
-		return nil, invalid(errors.New("aud is another resource server"))
+		return invalid(errors.New("aud is another resource server"))
 	case t.ExpiresAt.Sub(t.IssuedAt) > v.cfg.MaxLifetime:
-		return nil, invalid(errors.New("exp is too long after iat"))
+		return invalid(errors.New("exp is too long after iat"))
 	case t.IssuedAt.After(latest):
-		return nil, invalid(errors.New("iat is in the future"))
-	case notBefore.After(latest):
-		return nil, invalid(errors.New("nbf is in the future"))
+		return invalid(errors.New("iat is in the future"))
+	case d.notBefore.After(latest):
+		return invalid(errors.New("nbf is in the future"))
 	case !now.Before(t.ExpiresAt.Add(v.cfg.Leeway)): // RFC 7519 §4.1.4: refused on exp itself
-		return t, refuse(ErrExpired, nil)
+		return refuse(ErrExpired, nil)
 	}
-	return t, nil
+	return nil
 }
 
 // claimReader reads claims of RFC 9068 §2.2 and keeps the first error.
 type claimReader struct {
 	claims map[string]any
+	single []string // room for the audience, if it is one
 	err    error
 }
 
-func (r *claimReader) token() *Token {
+func (r *claimReader) token() Token {
 	fresh, _ := r.claims["fresh"].(bool)
-	return &Token{
+	return Token{
 		Issuer:    r.text("iss"),
 		Subject:   r.text("sub"),
 		ClientID:  r.text("client_id"),
@@ -128,10 +128,19 @@ func (r *claimReader) fail(name, why string) {
 // text refuses control characters, NUL above all: they end up in logs and SQL.
 func (r *claimReader) text(name string) string {
 	s, _ := r.claims[name].(string)
-	if s == "" || strings.ContainsFunc(s, unicode.IsControl) {
+	if s == "" || hasControl(s) {
 		r.fail(name, "is not a non-empty string without control characters")
 	}
 	return s
+}
+
+func hasControl(s string) bool {
+	for _, c := range s {
+		if c < ' ' || c >= 0x7f && unicode.IsControl(c) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *claimReader) optionalText(name string) string {
@@ -160,7 +169,8 @@ func (r *claimReader) optionalDate(name string) time.Time {
 func (r *claimReader) audience() []string {
 	switch aud := r.claims["aud"].(type) {
 	case string:
-		return []string{aud}
+		r.single[0] = aud
+		return r.single
 	case []any:
 		all := make([]string, 0, len(aud))
 		for _, a := range aud {

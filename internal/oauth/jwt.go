@@ -21,6 +21,7 @@ const maxKidBytes = 256
 // Compact is a JWS in compact serialization (RFC 7515 §7.1) whose outside is well formed.
 // Nothing of it is verified: neither Signature nor anything that Payload says.
 type Compact struct {
+	Raw string // the token, in memory of its own: not cut from a longer header
 	Kid string // not empty, printable, at most 256 bytes
 	Typ string // as sent, "" if absent; see [TypIs]
 
@@ -29,7 +30,7 @@ type Compact struct {
 	Payload      []byte // decoded, otherwise unread; see [Compact.Claims]
 	Signature    []byte
 
-	payload string // Payload once more; what is read from it costs no copy
+	payload string // Payload once more: strings that are read from it need no copies
 }
 
 // VerifyRS256 checks the signature (RFC 7518 §3.3) with the key that kid named. It is not
@@ -68,9 +69,10 @@ func ParseCompact(raw string) (Compact, error) {
 	}
 	c := Compact{SigningInput: buf[:lastDot:lastDot], Payload: slices.Clip(parts[1]), Signature: parts[2]}
 
-	text := string(buf[len(raw) : len(buf)-len(c.Signature)])
-	c.payload = text[len(parts[0]):]
-	if err := c.readHeader(text[:len(parts[0])]); err != nil {
+	text := string(buf[:len(buf)-len(c.Signature)]) // the second one, for all that is kept as a string
+	payload := len(raw) + len(parts[0])
+	c.Raw, c.payload = text[:len(raw)], text[payload:]
+	if err := c.readHeader(text[len(raw):payload]); err != nil {
 		return Compact{}, fmt.Errorf("header: %w", err)
 	}
 	return c, nil

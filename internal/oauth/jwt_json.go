@@ -76,10 +76,12 @@ func (r *jsonReader) peek() byte {
 }
 
 func (r *jsonReader) space() {
-	for r.pos < len(r.in) && strings.IndexByte(" \t\r\n", r.in[r.pos]) >= 0 {
+	for r.pos < len(r.in) && isSpace(r.in[r.pos]) {
 		r.pos++
 	}
 }
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 
 // take steps over b and reports whether it was next.
 func (r *jsonReader) take(b byte) bool {

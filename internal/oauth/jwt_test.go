@@ -48,7 +48,7 @@ func TestParseCompact(t *testing.T) {
 	}
 
 	want := oauth.Compact{
-		Kid: "k1", Typ: "at+jwt",
+		Raw: raw, Kid: "k1", Typ: "at+jwt",
 		SigningInput: []byte(raw[:strings.LastIndex(raw, ".")]),
 		Payload:      []byte(`{"sub":"u"}`), Signature: []byte("sig"),
 	}

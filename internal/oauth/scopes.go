@@ -18,25 +18,40 @@ func ParseScopes(s string) (Scopes, error) {
 	if s == "" {
 		return nil, nil
 	}
-	tokens := strings.Split(s, " ")
-	if len(tokens) > MaxScopes {
+	n := strings.Count(s, " ") + 1
+	if n > MaxScopes {
 		return nil, Errorf(InvalidScope, "scope names more than %d values", MaxScopes)
 	}
-	return NewScopes(tokens...)
+	scopes := make(Scopes, 0, n)
+	for more := true; more; {
+		var token string
+		token, s, more = strings.Cut(s, " ")
+		if err := scopes.add(token); err != nil {
+			return nil, err
+		}
+	}
+	return scopes, nil
 }
 
 // NewScopes makes a set of tokens, each checked as by [ParseScopes].
 func NewScopes(tokens ...string) (Scopes, error) {
 	scopes := make(Scopes, 0, len(tokens))
-	for _, t := range tokens {
-		if !isScopeToken(t) {
-			return nil, Errorf(InvalidScope, "scope is malformed")
-		}
-		if !scopes.Has(t) {
-			scopes = append(scopes, t)
+	for _, token := range tokens {
+		if err := scopes.add(token); err != nil {
+			return nil, err
 		}
 	}
 	return scopes, nil
+}
+
+func (s *Scopes) add(token string) error {
+	if !isScopeToken(token) {
+		return Errorf(InvalidScope, "scope is malformed")
+	}
+	if !s.Has(token) {
+		*s = append(*s, token)
+	}
+	return nil
 }
 
 // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )

@@ -1,0 +1,5 @@
+//go:build !race
+
+package rs_test
+
+const raceAllocs = 0
