@@ -54,6 +54,7 @@
 //   - [Issuer.Down] and [Issuer.Up] are an outage; [Issuer.EmptyJWKS], [Issuer.BrokenJWKS], [Issuer.HugeJWKS], [Issuer.SlowJWKS] and
 //     [Issuer.HangJWKS] are what else can go wrong with keys; [Issuer.Answer], [Issuer.Slow], [Issuer.Hang] and [Issuer.Handle] do
 //     the like to any endpoint, and [Issuer.Requests] counts what it was asked.
+//   - [Issuer.EndWaits], [Issuer.RestoreFeed] and [Issuer.AddToFeed] are for those who write a reader of the feed.
 //   - [Issuer.Advance] moves the clock that [Issuer.Now] tells. Give Now to the verifier, and no test has to sleep.
 //
 // Signing keys are made once per process and shared by all issuers, so that the second one costs next to nothing, and

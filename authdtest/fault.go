@@ -27,6 +27,15 @@ func (i *Issuer) Up() {
 	clear(i.handlers)
 }
 
+// EndWaits answers the questions to the feed that are waiting, without news, as a server does that shuts down. It also
+// ends [Issuer.Hang] and [Issuer.Slow] for those who are waiting.
+func (i *Issuer) EndWaits() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	close(i.endWaits)
+	i.endWaits = make(chan struct{})
+}
+
 // Requests is how many requests an endpoint has had, [JWKSPath] for instance.
 func (i *Issuer) Requests(path string) int {
 	i.mu.Lock()
@@ -105,12 +114,13 @@ func (i *Issuer) Hang(path string) (arrived <-chan struct{}, release func()) {
 // issuer goes down.
 func (i *Issuer) wait(r *http.Request, ready <-chan struct{}, timeout <-chan time.Time) bool {
 	i.mu.Lock()
-	down := i.down
+	down, end := i.down, i.endWaits
 	i.mu.Unlock()
 	select {
 	case <-ready:
 		return true
 	case <-timeout:
+	case <-end:
 	case <-i.closed:
 	case <-down:
 		panic(http.ErrAbortHandler)

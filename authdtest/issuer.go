@@ -45,6 +45,7 @@ type Issuer struct {
 	keys     ring
 	feed     []entry
 	news     chan struct{}    // closed at the next entry
+	endWaits chan struct{}    // closed by EndWaits
 	ended    map[string]int64 // kind and value: least iat that lives
 	longest  time.Time        // the last exp of all tokens
 	down     chan struct{}    // closed while down
@@ -105,7 +106,7 @@ func Start(options ...Option) *Issuer {
 	}
 	i := &Issuer{
 		ClientID: "api", ClientSecret: "secret-of-api", defaults: c.defaults, clients: c.clients, origin: newID(),
-		closed: make(chan struct{}), clock: clock{stands: c.at}, news: make(chan struct{}), ended: map[string]int64{},
+		closed: make(chan struct{}), clock: clock{stands: c.at}, news: make(chan struct{}), endWaits: make(chan struct{}), ended: map[string]int64{},
 		down: make(chan struct{}), handlers: map[string]http.HandlerFunc{}, requests: map[string]int{},
 	}
 	i.listen(c)

@@ -1,6 +1,8 @@
 package authdtest
 
 import (
+	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/go-authd/authd/internal/oauth"
@@ -16,7 +18,17 @@ type entry struct {
 	Before   int64  `json:"before,omitempty"`
 	Expiry   int64  `json:"exp"`
 
-	audiences []string // that hear of it; nil for all
+	audiences []string        // that hear of it; nil for all
+	raw       json.RawMessage // in place of all this
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (e entry) MarshalJSON() ([]byte, error) {
+	if e.raw != nil {
+		return e.raw, nil
+	}
+	type members entry
+	return json.Marshal(members(e))
 }
 
 // clockMargin is how long after its tokens an entry is told of: verifiers' clocks may be off.
@@ -84,9 +96,32 @@ func (i *Issuer) tell(e entry) {
 		last = i.longest
 	}
 	e.Expiry = last.Add(clockMargin).Unix()
+	i.add(e)
+}
+
+func (i *Issuer) add(e entry) {
 	i.feed = append(i.feed, e)
 	close(i.news)
 	i.news = make(chan struct{})
+}
+
+// AddToFeed puts an entry, which must be JSON, into the feed as it is, for ever: one of a kind that does not exist yet,
+// for instance. Introspection does not know of it.
+func (i *Issuer) AddToFeed(raw string) {
+	if !json.Valid([]byte(raw)) {
+		panic("authdtest: AddToFeed: the entry is no JSON")
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.add(entry{raw: json.RawMessage(raw), Expiry: math.MaxInt64})
+}
+
+// RestoreFeed begins the feed anew, without an entry: the cursors that were given out mean nothing any more, as after
+// the restore of a backup.
+func (i *Issuer) RestoreFeed() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.feed, i.origin = nil, newID()
 }
 
 // kills reports whether the entry ends a token.

@@ -296,3 +296,37 @@ func TestFeedWaits(t *testing.T) {
 		}
 	})
 }
+
+// What a reader of the feed has to bear: a kind that it does not know, a restored backup, a server that shuts down.
+func TestFeedForReaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		iss := authdtest.New(t, authdtest.InMemory("https://id.example.com"))
+		get := func(after string) (body map[string]any) {
+			r := httptest.NewRequest(http.MethodGet, iss.URL+authdtest.RevocationsPath+"?after="+after, nil)
+			r.Header.Set("Prefer", "wait=25")
+			_, body = ask(t, iss, r, iss.ClientID, iss.ClientSecret)
+			return body
+		}
+		iss.AddToFeed(`{"device":"d-1","exp":1}`)
+		first := get("")
+		next := first["next"].(string)
+		if diff := cmp.Diff([]any{map[string]any{"device": "d-1", "exp": json.Number("1")}}, first["revoked"]); diff != "" {
+			t.Error(diff)
+		}
+
+		began := time.Now()
+		time.AfterFunc(time.Second, iss.EndWaits)
+		if body := get(next); time.Since(began) != time.Second || body["next"] != next || len(body["revoked"].([]any)) != 0 {
+			t.Errorf("got %v after %v, want nothing after 1s", body, time.Since(began))
+		}
+
+		time.AfterFunc(time.Second, func() {
+			iss.RestoreFeed()
+			iss.RevokeSession("f-1")
+		})
+		if body := get(next); body["reset"] != true || len(body["revoked"].([]any)) != 1 || body["next"] == next {
+			t.Errorf("got %v, want a reset", body)
+		}
+	})
+}

@@ -71,12 +71,12 @@ func BenchmarkFeed(b *testing.B) {
 // fullFeed has 100,000 entries, most of them of families.
 func fullFeed(b *testing.B) *rs.Feed {
 	n := newFeedNet()
-	n.entries = []string{entry("kid", "k-old"), entry("client_id", "old"), `{"sub":"usr_1","before":1,"exp":` + unix(time.Hour) + `}`}
+	n.revoke(entry("kid", "k-old"), entry("client_id", "old"), `{"sub":"usr_1","before":1,"exp":`+unix(time.Hour)+`}`)
 	for i := range 80_000 {
-		n.entries = append(n.entries, entry("sid", fmt.Sprint("family-", i)))
+		n.revoke(entry("sid", fmt.Sprint("family-", i)))
 	}
-	for i := range 20_000 - len(n.entries)%20_000 {
-		n.entries = append(n.entries, entry("jti", fmt.Sprint("token-", i)))
+	for i := range 20_000 - 3 {
+		n.revoke(entry("jti", fmt.Sprint("token-", i)))
 	}
 	f, err := rs.NewFeed(b.Context(), n.feedConfig(new(logBuffer)))
 	if err != nil {

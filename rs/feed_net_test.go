@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,17 +15,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-authd/authd/authdtest"
 	"github.com/go-authd/authd/rs"
 )
 
-// feedNet is an issuer with a revocation feed, without sockets: protocol.md's GET /oauth2/revocations for one audience.
+// feedNet is the way to authdtest's issuer, without sockets. It takes every client for the one that is registered.
 type feedNet struct {
+	*authdtest.Issuer
+	began time.Time
+
 	mu       sync.Mutex
-	began    time.Time
-	metadata string
-	entries  []string // raw; the cursor counts them
-	changed  chan struct{}
-	noWait   bool // an issuer that knows nothing of RFC 7240
+	metadata string // in place of the issuer's
+	noWait   bool   // an issuer that knows nothing of RFC 7240
 	// handle, if set, answers in place of the feed, unless it returns nothing.
 	handle func(*http.Request) (*http.Response, error)
 	asked  []question
@@ -42,12 +44,15 @@ const feedMetadata = `{"issuer":"` + testIssuer + `","jwks_uri":"` + testIssuer 
 	`"authd_revocations_endpoint":"` + testIssuer + `/oauth2/revocations"}`
 
 func newFeedNet() *feedNet {
-	return &feedNet{began: time.Now(), metadata: feedMetadata, changed: make(chan struct{})}
+	return &feedNet{Issuer: authdtest.Start(authdtest.InMemory(testIssuer)), began: time.Now()}
 }
 
 func (n *feedNet) RoundTrip(r *http.Request) (*http.Response, error) {
-	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+	if n.metadata != "" && strings.HasPrefix(r.URL.Path, "/.well-known/") {
 		return reply(http.StatusOK, n.metadata), nil
+	}
+	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+		return n.Client().Transport.RoundTrip(r)
 	}
 	handle := n.record(r)
 	if handle != nil {
@@ -55,7 +60,7 @@ func (n *feedNet) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 	}
-	return n.page(r)
+	return n.pass(r)
 }
 
 func (n *feedNet) record(r *http.Request) func(*http.Request) (*http.Response, error) {
@@ -71,41 +76,25 @@ func (n *feedNet) record(r *http.Request) func(*http.Request) (*http.Response, e
 	return n.handle
 }
 
-// page answers as the issuer does, waiting for news where it was asked to.
-func (n *feedNet) page(r *http.Request) (*http.Response, error) {
-	seconds, asked := strings.CutPrefix(r.Header.Get("Prefer"), "wait=")
-	wait, _ := strconv.Atoi(seconds)
-	timeout := time.NewTimer(time.Duration(wait) * time.Second)
-	defer timeout.Stop()
-	after := r.URL.Query().Get("after")
-	for over := false; ; {
-		body, hasNews, changed := n.since(after)
-		if hasNews || after == "" || wait == 0 || n.noWait || over {
-			resp := reply(http.StatusOK, body)
-			if asked && !n.noWait {
-				resp.Header.Set("Preference-Applied", "wait="+seconds)
-			}
-			return resp, nil
-		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			over = true
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		}
+// pass lets the issuer answer.
+func (n *feedNet) pass(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.SetBasicAuth(n.ClientID, n.ClientSecret)
+	if n.noWait {
+		r.Header.Del("Prefer")
 	}
+	return n.Client().Transport.RoundTrip(r)
 }
 
-func (n *feedNet) since(after string) (body string, hasNews bool, changed chan struct{}) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	seen, err := strconv.Atoi(strings.TrimPrefix(after, "c"))
-	reset := after != "" && (err != nil || seen > len(n.entries))
-	if err != nil || reset {
-		seen = 0
-	}
-	return page("c"+strconv.Itoa(len(n.entries)), reset, n.entries[seen:]...), seen < len(n.entries), n.changed
+// next is the cursor that the issuer gives out.
+func (n *feedNet) next() string {
+	r := httptest.NewRequest(http.MethodGet, testIssuer+authdtest.RevocationsPath, nil)
+	r.SetBasicAuth(n.ClientID, n.ClientSecret)
+	w := httptest.NewRecorder()
+	n.Serve(w, r)
+	var page struct{ Next string }
+	_ = json.Unmarshal(w.Body.Bytes(), &page)
+	return page.Next
 }
 
 func page(next string, reset bool, entries ...string) string {
@@ -121,13 +110,15 @@ func reply(status int, body string, header ...string) *http.Response {
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// revoke is news.
+// revoke is news. An entry may be several, with commas.
 func (n *feedNet) revoke(entries ...string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.entries = append(n.entries, entries...)
-	close(n.changed)
-	n.changed = make(chan struct{})
+	var all []json.RawMessage
+	if err := json.Unmarshal([]byte("["+strings.Join(entries, ",")+"]"), &all); err != nil {
+		panic(err)
+	}
+	for _, e := range all {
+		n.AddToFeed(string(e))
+	}
 }
 
 // with lets h answer from now on; nil for the feed itself.

@@ -116,9 +116,8 @@ func TestFeedOutageOfAnHour(t *testing.T) {
 			n.unplug()
 			pass(time.Hour)
 			asked := len(n.questions()) - before
-			n.mu.Lock()
-			n.entries = []string{`{"sid":"f-1","exp":` + unix(time.Hour) + `}`}
-			n.mu.Unlock()
+			n.RestoreFeed()
+			n.revoke(entry("sid", "f-1"))
 			n.answer(200, page("c1", true, entry("sid", "f-1")))
 			pass(23 * time.Second)
 			n.with(nil)
@@ -148,11 +147,9 @@ func TestFeedServerRestarts(t *testing.T) {
 		for round := range 20 {
 			pass(10 * time.Second)
 			n.unplug()
-			n.mu.Lock()
-			close(n.changed) // the wait ends without news
-			n.changed = make(chan struct{})
-			n.entries = append(n.entries, entry("sid", fmt.Sprint("f-", round)))
-			n.mu.Unlock()
+			n.EndWaits()
+			synctest.Wait() // it was answered
+			n.revoke(entry("sid", fmt.Sprint("f-", round)))
 			pass(time.Second)
 			n.with(nil)
 			for range 40 {
@@ -292,7 +289,7 @@ func TestFeedPoisonedAnswers(t *testing.T) {
 	for name, body := range answers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inFeedBubble(t, func(_ *rs.FeedConfig, n *feedNet) { n.noWait = true; n.entries = []string{entry("sid", "f-1")} },
+			inFeedBubble(t, func(_ *rs.FeedConfig, n *feedNet) { n.noWait = true; n.revoke(entry("sid", "f-1")) },
 				func(t *testing.T, f *rs.Feed, n *feedNet, log *logBuffer) {
 					n.answer(200, body)
 					pass(29 * time.Second)
@@ -300,7 +297,7 @@ func TestFeedPoisonedAnswers(t *testing.T) {
 					unheard.SessionID = "f-2"
 					wantVerdict(t, f, unheard, "accepted")
 					wantVerdict(t, f, living(), "revoked")
-					if got := n.questions(); got[len(got)-1].after != "c1" {
+					if got := n.questions(); got[len(got)-1].after != n.next() {
 						t.Errorf("asked with cursor %q, want that of the last good answer", got[len(got)-1].after)
 					}
 					if !strings.Contains(log.String(), "answer of the feed") {

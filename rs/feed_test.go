@@ -131,7 +131,7 @@ func TestFeedEntries(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			atStart := func(_ *rs.FeedConfig, n *feedNet) { n.entries = []string{tt.entry()} }
+			atStart := func(_ *rs.FeedConfig, n *feedNet) { n.revoke(tt.entry()) }
 			inFeedBubble(t, atStart, func(t *testing.T, f *rs.Feed, _ *feedNet, _ *logBuffer) {
 				wantVerdict(t, f, living(), tt.want)
 			})
@@ -187,7 +187,7 @@ func TestFeedAuthenticates(t *testing.T) {
 // RFC 7240 §4.3: a question waits 25 s for news. The one after its answer does not, to know what is true at once.
 func TestFeedLongPolls(t *testing.T) {
 	t.Parallel()
-	inFeedBubble(t, func(_ *rs.FeedConfig, n *feedNet) { n.entries = []string{entry("sid", "x")} },
+	inFeedBubble(t, func(_ *rs.FeedConfig, n *feedNet) { n.revoke(entry("sid", "x")) },
 		func(t *testing.T, _ *rs.Feed, n *feedNet, _ *logBuffer) {
 			pass(time.Minute)
 
@@ -195,9 +195,8 @@ func TestFeedLongPolls(t *testing.T) {
 			for _, q := range n.questions() {
 				got = append(got, question{after: q.after, prefer: q.prefer})
 			}
-			want := []question{
-				{}, {after: "c1", prefer: "wait=25"}, {after: "c1"}, {after: "c1", prefer: "wait=25"}, {after: "c1"}, {after: "c1", prefer: "wait=25"},
-			}
+			long, short := question{after: n.next(), prefer: "wait=25"}, question{after: n.next()}
+			want := []question{{}, long, short, long, short, long}
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(question{})); diff != "" {
 				t.Error(diff)
 			}
@@ -329,8 +328,8 @@ func TestFeedEndpointWithQuery(t *testing.T) {
 			queries = append(queries, r.URL.RawQuery)
 			return nil, nil
 		})
-	}, func(t *testing.T, _ *rs.Feed, _ *feedNet, _ *logBuffer) {
-		if diff := cmp.Diff([]string{"tenant=a", "after=c0&tenant=a"}, queries); diff != "" {
+	}, func(t *testing.T, _ *rs.Feed, n *feedNet, _ *logBuffer) {
+		if diff := cmp.Diff([]string{"tenant=a", "after=" + n.next() + "&tenant=a"}, queries); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -377,19 +376,18 @@ func TestFeedBadCursors(t *testing.T) {
 func TestFeedReset(t *testing.T) {
 	t.Parallel()
 	inFeedBubble(t, func(_ *rs.FeedConfig, n *feedNet) {
-		n.entries = []string{entry("sid", "f-1"), entry("sid", "f-2")}
+		n.revoke(entry("sid", "f-1"), entry("sid", "f-2"))
 	}, func(t *testing.T, f *rs.Feed, n *feedNet, _ *logBuffer) {
 		wantVerdict(t, f, living(), "revoked")
-		n.mu.Lock()
-		n.entries = []string{entry("sid", "f-3")} // a backup was restored; cursor c2 means nothing here
-		n.mu.Unlock()
+		n.RestoreFeed()
+		n.revoke(entry("sid", "f-3"))
 		pass(30 * time.Second)
 
 		wantVerdict(t, f, living(), "accepted")
 		ended := living()
 		ended.SessionID = "f-3"
 		wantVerdict(t, f, ended, "revoked")
-		if last := n.questions()[len(n.questions())-1]; last.after != "c1" {
+		if last := n.questions()[len(n.questions())-1]; last.after != n.next() {
 			t.Errorf("the last cursor is %q, want that of the reset", last.after)
 		}
 	})
