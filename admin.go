@@ -198,53 +198,6 @@ func (a *Admin) SetPassword(ctx context.Context, username, password string) erro
 	return public(a.users.SetPassword(ctx, username, password))
 }
 
-// Family is what descends from one sign-in.
-type Family struct {
-	ID, Subject, ClientID string
-	Scopes                []string
-	Generation            int64
-	CreatedAt             time.Time
-	RotatedAt             *time.Time
-	ExpiresAt             time.Time // unless it is refreshed before
-	RevokedAt             *time.Time
-	RevokedReason         string
-}
-
-// FamilyFilter narrows [Admin.Families]; zero fields do not.
-type FamilyFilter struct {
-	Subject, ClientID string
-	// Dead also lists families that are revoked or expired.
-	Dead bool
-	// Limit bounds the answer. Default and most: 1000.
-	Limit int
-}
-
-// Families lists the newest first. A family that was ended with its subject or its
-// client is listed until it expires: its own row does not know.
-func (a *Admin) Families(ctx context.Context, f FamilyFilter) ([]Family, error) {
-	if f.Limit <= 0 || f.Limit > 1000 {
-		f.Limit = 1000
-	}
-	list, err := a.db.Families(ctx, db.FamilyFilter(f))
-	return convert(list, publicFamily), err
-}
-
-// RevokeFamily ends a family and the access tokens of it. It returns [ErrNotFound].
-func (a *Admin) RevokeFamily(ctx context.Context, id string) error {
-	rev, err := a.db.RevokeFamily(ctx, id, "", reasonOperator)
-	if rev.Ended {
-		a.emit(ctx, FamilyRevoked{rev.FamilyID, rev.ClientID, rev.Subject, reasonOperator})
-	}
-	return err
-}
-
-// RevokeFamilyTx is [Admin.RevokeFamily] in the host's own transaction: it is ended with
-// the host's commit, which the host makes durable, and no event is sent.
-func (a *Admin) RevokeFamilyTx(ctx context.Context, tx pgx.Tx, id string) error {
-	_, err := a.db.In(tx).RevokeFamily(ctx, id, "", reasonOperator)
-	return err
-}
-
 // RevokeSubject ends every grant of a subject, in one row whatever it has been granted.
 func (a *Admin) RevokeSubject(ctx context.Context, subject string) error {
 	_, err := a.db.EndSubject(ctx, subject)

@@ -100,6 +100,31 @@ func TestBudgetPerRequest(t *testing.T) {
 			cost{RoundTrips: 1},
 		},
 		{
+			"a list of the own families is one read",
+			func(m *metered) *http.Request {
+				return m.bearer(http.MethodGet, "/account/families", m.signIn().Access, "")
+			},
+			cost{RoundTrips: 1},
+		},
+		{
+			"ending one of the own families is a read, and an update in place",
+			func(m *metered) *http.Request {
+				return m.bearer(http.MethodPost, "/account/families/revoke", m.signIn().Access, `{"id":"`+m.family(m.signIn())+`"}`)
+			},
+			cost{RoundTrips: 2, Commits: 1, Updated: 1},
+		},
+		{
+			"ending the other two families is a read, and one commit",
+			func(m *metered) *http.Request {
+				in := m.signIn()
+				m.serve(m.bearer(http.MethodPost, "/account/families/revoke", in.Access, `{"others":true}`))
+				m.signIn()
+				m.signIn()
+				return m.bearer(http.MethodPost, "/account/families/revoke", in.Access, `{"others":true}`)
+			},
+			cost{RoundTrips: 2, Commits: 1, Updated: 2},
+		},
+		{
 			"the JWKS comes from memory",
 			func(*metered) *http.Request { return httptest.NewRequest("GET", "/.well-known/jwks.json", nil) },
 			cost{},
@@ -155,7 +180,7 @@ func newMetered(t *testing.T) *metered {
 	now := time.Now()
 	m.srv, err = authd.New(t.Context(), authd.Config{
 		Issuer: "https://as.example", DB: openPool(t, url, m.trips), KeyEncryptionKeys: []authd.KeyEncryptor{kek},
-		Accounts: true, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+		Accounts: true, Device: authd.PeerDevice, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -276,8 +301,27 @@ func (m *metered) login() *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/account/login",
 		strings.NewReader(`{"username":"`+budgetUser+`","password":"`+budgetPassword+`"}`))
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "budget/1.0")
 	r.SetBasicAuth("shop", m.secrets["shop"])
 	return r
+}
+
+// bearer is a call with an access token.
+func (m *metered) bearer(method, path, token, body string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+// family is the one that was begun last.
+func (m *metered) family(issued) (id string) {
+	m.t.Helper()
+	err := m.pool.QueryRow(m.t.Context(), `select id::text from authd.token_families order by created_at desc limit 1`).Scan(&id)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return id
 }
 
 // issued is what the tests need of a token response.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -42,15 +43,20 @@ type Config struct {
 
 	// Authenticator checks sign-ins. Nil means the built-in user store.
 	Authenticator Authenticator
-	// Accounts turns /account/login and /account/logout on, and with the built-in user
-	// store /account/register and /account/password, for clients registered as
-	// first-party. Default off.
+	// Accounts turns /account/login, /account/logout and /account/families on, and with the
+	// built-in user store /account/register and /account/password, for clients registered
+	// as first-party. Default off.
 	Accounts bool
 	// Claims, if set, adds claims to each access token. It runs inside the token request,
 	// so it should take milliseconds; an error refuses the token (see [ErrDenied]).
 	// Registered claims cannot be replaced. The payload is signed, not encrypted: put no
 	// secret in it.
 	Claims func(ctx context.Context, g Grant) (map[string]any, error)
+	// Device, if set, says of each sign-in and token request where it came from, and that is
+	// kept with the family as its first and its last use: see [PeerDevice] and
+	// [ProxiedDevice]. Nil keeps nothing. The address and the user agent of people are
+	// personal data.
+	Device func(r *http.Request) Device
 	// OnEvent, if set, is told of each [Event], once it is committed (…Tx methods send
 	// none: the host commits). It must not block.
 	OnEvent func(ctx context.Context, e Event)

@@ -36,10 +36,13 @@ func publicClient(c oauth.Client) Client {
 	}
 }
 
-func publicFamily(f oauth.Family) Family {
+func (d Device) internal() oauth.Device { return oauth.NewDevice(d.Address, d.UserAgent) }
+
+func publicFamily(f oauth.ListedFamily) Family {
 	out := Family{
 		ID: f.ID, Subject: f.Subject, ClientID: f.ClientID, Scopes: f.Scopes, Generation: f.Generation,
 		CreatedAt: f.CreatedAt, RotatedAt: f.RotatedAt, ExpiresAt: f.LeafExp, RevokedAt: f.RevokedAt,
+		First: Device(f.First), Last: Device(f.Last),
 	}
 	if f.RevokedReason != nil {
 		out.RevokedReason = *f.RevokedReason

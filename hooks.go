@@ -2,6 +2,7 @@ package authd
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -21,6 +22,15 @@ type Subject struct {
 	// AMR and ACR tell how (RFC 8176, OIDC Core §2). AMR defaults to "pwd".
 	AMR []string
 	ACR string
+}
+
+// Device is where a sign-in or a refresh came from. It is personal data: nothing is kept
+// unless [Config.Device] or [SignedIn] says so, it stands in no log and no event, and it goes
+// with the family's row.
+type Device struct {
+	Address netip.Addr // kept without a zone; the zero value for none
+	// UserAgent is kept up to 256 bytes, without what cannot be printed.
+	UserAgent string
 }
 
 // Grant is what an access token is issued for.
@@ -55,7 +65,7 @@ type Event interface{ isEvent() }
 // GrantIssued: an access token was issued, and with FamilyID maybe a refresh token.
 type GrantIssued struct{ Grant Grant }
 
-// FamilyRevoked: a family was ended by its client, its bearer or the operator.
+// FamilyRevoked: a family was ended by its client, its bearer, its subject or the operator.
 type FamilyRevoked struct{ FamilyID, ClientID, Subject, Reason string }
 
 // ReuseDetected: an older refresh token came back outside the grace window, and the

@@ -26,6 +26,8 @@ type SignedIn struct {
 	Resource string
 	// AccessTTL asks for a shorter lifetime of the access token; 0 for the client's.
 	AccessTTL time.Duration
+	// Device is kept as the family's first use; zero: nothing is.
+	Device Device
 }
 
 // Tokens is what a sign-in gives.
@@ -92,6 +94,7 @@ func (s *Server) begin(ctx context.Context, d *db.DB, in SignedIn) (grants.Begun
 	}
 	who := oauth.Authentication{
 		Subject: in.Subject.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: in.AuthTime, AMR: in.Subject.AMR, ACR: in.Subject.ACR,
+		Device: in.Device.internal(),
 	}
 	begun, err := s.grants.Begin(ctx, d, in.ClientID, who, in.form())
 	return begun, publicRefusal(err)

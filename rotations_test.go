@@ -1,12 +1,15 @@
 package authd_test
 
 import (
+	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-authd/authd"
 	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/oauth"
 )
 
 // A family is one row whatever its age: rotations are HOT updates (heap-only tuples), which
@@ -27,6 +30,7 @@ func TestRotationsWriteToNoIndex(t *testing.T) {
 
 	m.rotate(families, generations)
 
+	m.keeps(strings.Repeat("9", oauth.MaxUserAgent))
 	// A version that finds its page full moves, and needs entries: a few of hundreds do.
 	if after := m.indexBytes(); after > 2*before {
 		t.Errorf("indexes grew from %d to %d bytes in %d rotations of %d families", before, after, generations*len(families), len(families))
@@ -37,19 +41,35 @@ func TestRotationsWriteToNoIndex(t *testing.T) {
 	}
 }
 
-// rotate makes n generations of each family as the refresh grant does, but for signatures.
+// rotate makes n generations of each family as the refresh grant does, but for signatures,
+// each from another address and with the longest user agent that is kept.
 func (m *metered) rotate(families []authd.Family, n int) {
 	m.t.Helper()
 	d := db.New(m.pool)
-	for range n {
+	for i := range n {
+		from := oauth.NewDevice(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), strings.Repeat(strconv.Itoa(i%10), oauth.MaxUserAgent))
 		for _, f := range families {
 			r, err := d.BeginRotation(m.t.Context(), f.ID, f.ClientID, "")
 			if err != nil {
 				m.t.Fatal(err)
 			}
-			if err := r.Step(m.t.Context(), "leaf-"+strconv.FormatInt(r.Family.Generation, 10), r.Family.LeafKID, time.Hour); err != nil {
+			if err := r.Step(m.t.Context(), "leaf-"+strconv.FormatInt(r.Family.Generation, 10), r.Family.LeafKID, time.Hour, from); err != nil {
 				m.t.Fatal(err)
 			}
+		}
+	}
+}
+
+// keeps fails unless each family's last use was by this user agent.
+func (m *metered) keeps(userAgent string) {
+	m.t.Helper()
+	families, err := m.srv.Families(m.t.Context(), authd.FamilyFilter{})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.Last.UserAgent != userAgent || f.First.UserAgent != "budget/1.0" {
+			m.t.Errorf("family %s is kept as first %+v, last %+v", f.ID, f.First, f.Last)
 		}
 	}
 }

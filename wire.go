@@ -15,7 +15,10 @@ import (
 	"github.com/go-authd/authd/internal/tokens"
 )
 
-const reasonOperator = tokens.ReasonOperator
+const (
+	reasonOperator = tokens.ReasonOperator
+	reasonSubject  = tokens.ReasonSubject
+)
 
 // checkDatabase looks at the schema and at how the pool treats a commit.
 func (c *Config) checkDatabase(ctx context.Context) error {

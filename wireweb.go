@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
+	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
 	"github.com/go-authd/authd/internal/web"
 )
@@ -20,7 +22,10 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 		Logger: c.Logger, Now: c.Now, Random: c.Random, OnRequest: c.onRequest(),
 	}
 	if c.Accounts {
-		cfg.SignIn = g
+		cfg.SignIn, cfg.Families = g, t
+	}
+	if c.Device != nil {
+		cfg.Device = func(r *http.Request) oauth.Device { return c.Device(r).internal() }
 	}
 	if c.Accounts && c.Authenticator == nil {
 		cfg.Users = g

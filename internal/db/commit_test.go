@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/dbtest"
+	"github.com/go-authd/authd/internal/oauth"
 )
 
 func config(t *testing.T) *pgxpool.Config {
@@ -144,7 +145,7 @@ func TestWriteOutlivesTheRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	if err := r.Step(ctx, "leaf-1", "key-1", time.Hour); err != nil {
+	if err := r.Step(ctx, "leaf-1", "key-1", time.Hour, oauth.Device{}); err != nil {
 		t.Fatal(err)
 	}
 	var generation int

@@ -62,6 +62,8 @@ type NewFamily struct {
 	// whole seconds.
 	LeafTTL, FamilyTTL     time.Duration
 	UserEpoch, ClientEpoch int64
+	// Device is where the sign-in came from; zero: not kept.
+	Device oauth.Device
 	// Account is the throttle's key of the sign-in that succeeded; nil for none.
 	Account []byte
 }
@@ -75,9 +77,9 @@ with forgiven as (
   delete from authd.login_attempts where account = $14
 )
 insert into authd.token_families as f (id, client_id, subject, scope, resource, auth_time, amr, acr, leaf_jti, leaf_kid,
-  leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch)
+  leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch, first_address, first_user_agent)
 select $1, $2, $3, $4, $5, date_trunc('second', $6::timestamptz), $7, $8, $9, $10,
-  t.now, t.now + make_interval(secs => $11), t.now + make_interval(secs => $12), $13, c.epoch
+  t.now, t.now + make_interval(secs => $11), t.now + make_interval(secs => $12), $13, c.epoch, $16, nullif($17, '')
 from authd.clients c, (
   select greatest(date_trunc('second', authd.clock()),
     (select s.ended_at from authd.subjects s where s.subject = $3), (select e.ended_at from authd.clients e where e.client_id = $2)) as now
@@ -97,7 +99,8 @@ func (d *DB) InsertFamily(ctx context.Context, n NewFamily) (f oauth.Family, now
 		Now time.Time
 	}](ctx, d, "insert family", insertFamily,
 		n.ID, n.ClientID, n.Subject, list(n.Scopes), n.Resource, n.AuthTime, list(n.AMR), n.ACR, n.LeafJTI, n.LeafKID,
-		n.LeafTTL.Seconds(), n.FamilyTTL.Seconds(), n.UserEpoch, n.Account, n.ClientEpoch)
+		n.LeafTTL.Seconds(), n.FamilyTTL.Seconds(), n.UserEpoch, n.Account, n.ClientEpoch,
+		address(n.Device), n.Device.UserAgent)
 	return row.family(), row.Now, err
 }
 
@@ -149,33 +152,4 @@ func (d *DB) confirm(ctx context.Context, doing, sql, id string) error {
 		return nil
 	}
 	return err
-}
-
-// FamilyFilter narrows [DB.Families]; zero fields do not.
-type FamilyFilter struct {
-	Subject, ClientID string
-	// Dead also lists families that are revoked or expired.
-	Dead bool
-	// Limit bounds the answer.
-	Limit int
-}
-
-const listFamilies = `
-select` + familyColumns + `
-from authd.token_families f
-where ($1 = '' or f.subject = $1) and ($2 = '' or f.client_id = $2)
-  and ($3 or (f.revoked_at is null and least(f.leaf_exp, f.absolute_exp) > authd.clock()))
-order by f.created_at desc, f.id
-limit $4`
-
-// Families lists the newest first. Families that died by an epoch are listed as alive:
-// the row does not know of it.
-func (d *DB) Families(ctx context.Context, filter FamilyFilter) ([]oauth.Family, error) {
-	rows, err := all[familyRow](ctx, d, "list families", listFamilies,
-		filter.Subject, filter.ClientID, filter.Dead, filter.Limit)
-	families := make([]oauth.Family, len(rows))
-	for i, row := range rows {
-		families[i] = row.family()
-	}
-	return families, err
 }

@@ -72,6 +72,16 @@ func TestGuardTrigger(t *testing.T) {
 		{"fewer replays", `update authd.token_families set replays = 3`, `update authd.token_families set replays = 0`, "token_families_leaf_fixed"},
 		{"more scope", "", `update authd.token_families set scope = '{read,admin}'`, "token_families_grant_fixed"},
 		{"a longer family", "", `update authd.token_families set absolute_exp = absolute_exp + interval '1 day'`, "token_families_grant_fixed"},
+		{"another address of the sign-in", "", `update authd.token_families set first_address = '192.0.2.9'`, "token_families_grant_fixed"},
+		{"another user agent of the sign-in", "", `update authd.token_families set first_user_agent = 'x'`, "token_families_grant_fixed"},
+		{"a last use with a rotation passes", "", step + `, last_address = '2001:db8::1', last_user_agent = 'x'`, ""},
+		{"another last use in the same generation", step, `update authd.token_families set last_address = '192.0.2.9'`, "token_families_leaf_fixed"},
+		{"another user agent in the same generation", step, `update authd.token_families set last_user_agent = 'x'`, "token_families_leaf_fixed"},
+		{"a network for an address", "", step + `, last_address = '192.0.2.0/24'`, "token_families_addresses_single"},
+		{"an IPv6 network for an address", "", step + `, last_address = '2001:db8::/32'`, "token_families_addresses_single"},
+		{"a user agent of 256 bytes passes", "", step + `, last_user_agent = repeat('x', 256)`, ""},
+		{"a user agent of 257 bytes", "", step + `, last_user_agent = repeat('é', 128) || 'x'`, "token_families_user_agents_short"},
+		{"an empty user agent", "", step + `, last_user_agent = ''`, "token_families_user_agents_short"},
 		{"another subject", "", `update authd.token_families set subject = 'usr_eve'`, "token_families_grant_fixed"},
 		{
 			"un-revoking", `update authd.token_families set revoked_at = now(), revoked_reason = 'x'`,
@@ -319,7 +329,7 @@ func TestRotationUnderAnotherDefaultIsolation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Step(t.Context(), "leaf-1", "key-1", time.Hour); err != nil {
+	if err := r.Step(t.Context(), "leaf-1", "key-1", time.Hour, oauth.Device{}); err != nil {
 		t.Error(err)
 	}
 }

@@ -120,14 +120,15 @@ const stepFamily = `
 update authd.token_families set generation = generation + 1, parent_jti = leaf_jti, leaf_jti = $2, leaf_kid = $3,
   leaf_iat = date_trunc('second', authd.clock()),
   leaf_exp = least(date_trunc('second', authd.clock()) + make_interval(secs => $4), absolute_exp),
-  rotated_at = authd.clock(), replays = 0
+  rotated_at = authd.clock(), replays = 0, last_address = $5, last_user_agent = nullif($6, '')
 where id = $1
 returning generation, leaf_iat, leaf_exp`
 
-// Step makes the next generation and commits it. The family is brought up to date.
-func (r *Rotation) Step(ctx context.Context, jti, kid string, ttl time.Duration) error {
+// Step makes the next generation and commits it. The family is brought up to date. Where
+// from is zero, nothing stays of the use before: it would be taken for this one.
+func (r *Rotation) Step(ctx context.Context, jti, kid string, ttl time.Duration, from oauth.Device) error {
 	f := r.Family
-	err := r.commit(ctx, stepFamily, []any{f.ID, jti, kid, ttl.Seconds()}, &f.Generation, &f.LeafIAT, &f.LeafExp)
+	err := r.commit(ctx, stepFamily, []any{f.ID, jti, kid, ttl.Seconds(), address(from), from.UserAgent}, &f.Generation, &f.LeafIAT, &f.LeafExp)
 	f.LeafJTI, f.LeafKID = jti, kid
 	return err
 }

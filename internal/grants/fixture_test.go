@@ -173,7 +173,7 @@ func (f *fixture) refreshAt(c tokens.Caller, token string, more oauth.Form) (gra
 	for k, v := range more {
 		form[k] = v
 	}
-	return f.grants.Token(f.t.Context(), c, form)
+	return f.grants.Token(f.t.Context(), c, form, oauth.Device{})
 }
 
 func (f *fixture) mustRefresh(token string) grants.Response {

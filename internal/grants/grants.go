@@ -51,8 +51,9 @@ type Response struct {
 	Scope        string `json:"scope"` // always named, also where it is what was asked for
 }
 
-// Token serves a token request (RFC 6749 §3.2).
-func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Form) (Response, error) {
+// Token serves a token request (RFC 6749 §3.2). from is kept with a refresh; zero: nothing
+// is.
+func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Form, from oauth.Device) (Response, error) {
 	ask, err := parseAsk(form)
 	if err != nil {
 		return Response{}, err
@@ -61,7 +62,7 @@ func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Fo
 	case oauth.ClientCredentials:
 		return s.clientCredentials(ctx, caller, ask)
 	case oauth.RefreshToken:
-		return s.refresh(ctx, caller, form.Get("refresh_token"), ask)
+		return s.refresh(ctx, caller, form.Get("refresh_token"), from, ask)
 	case "":
 		return Response{}, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
 	default: // the client is not looked at: the answer is the same for all

@@ -20,7 +20,7 @@ func (f *fixture) clientCredentials(form oauth.Form) (grants.Response, error) {
 	for k, v := range form {
 		all[k] = v
 	}
-	return f.grants.Token(f.t.Context(), f.shop(), all)
+	return f.grants.Token(f.t.Context(), f.shop(), all, oauth.Device{})
 }
 
 func TestIntrospectActive(t *testing.T) {

@@ -122,7 +122,7 @@ func TestBareClient(t *testing.T) {
 	secret := f.register(oauth.Client{ID: "bare"})
 	ask := func(form oauth.Form) (grants.Response, error) {
 		form["grant_type"] = "client_credentials"
-		return f.grants.Token(t.Context(), basic(t, "bare", secret), form)
+		return f.grants.Token(t.Context(), basic(t, "bare", secret), form, oauth.Device{})
 	}
 
 	r, err := ask(oauth.Form{})

@@ -21,7 +21,7 @@ func TestClientGoesAway(t *testing.T) {
 	for range 100 {
 		form := oauth.Form{"grant_type": "refresh_token", "refresh_token": token}
 		ctx, cancel := context.WithTimeout(t.Context(), rand.N(4*time.Millisecond))
-		_, _ = f.grants.Token(ctx, asPublic("app"), form)
+		_, _ = f.grants.Token(ctx, asPublic("app"), form, oauth.Device{})
 		cancel()
 
 		token = f.mustRefresh(token).RefreshToken
@@ -45,7 +45,7 @@ func TestReuseAfterAThousandRotations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Step(t.Context(), "leaf-"+strconv.Itoa(i), r.Family.LeafKID, time.Hour); err != nil {
+		if err := r.Step(t.Context(), "leaf-"+strconv.Itoa(i), r.Family.LeafKID, time.Hour, oauth.Device{}); err != nil {
 			t.Fatal(err)
 		}
 	}

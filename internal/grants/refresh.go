@@ -11,12 +11,12 @@ import (
 // refresh is RFC 6749 §6, with rotation (RFC 9700 §4.14.2). The rotation is committed
 // before anything is signed: a signature that fails costs nothing, since the retry finds
 // the grace window.
-func (s *Service) refresh(ctx context.Context, caller tokens.Caller, raw string, ask ask) (Response, error) {
+func (s *Service) refresh(ctx context.Context, caller tokens.Caller, raw string, from oauth.Device, ask ask) (Response, error) {
 	if raw == "" {
 		return Response{}, oauth.Errorf(oauth.InvalidRequest, "refresh_token is missing")
 	}
 	var ok allowed
-	out, err := s.cfg.Tokens.Rotate(ctx, caller, raw, func(c *oauth.Client, f *oauth.Family) (err error) {
+	out, err := s.cfg.Tokens.Rotate(ctx, caller, raw, from, func(c *oauth.Client, f *oauth.Family) (err error) {
 		if !c.HasGrant(oauth.RefreshToken) {
 			return oauth.Errorf(oauth.UnauthorizedClient, "client is not registered for refresh_token")
 		}

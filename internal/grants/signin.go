@@ -21,10 +21,11 @@ type Accounts interface {
 }
 
 // SignIn is one of the account calls of a first-party client. Of Form, scope, resource
-// and expires_in are read.
+// and expires_in are read. From is kept with the family; zero: nothing is.
 type SignIn struct {
 	Caller tokens.Caller
 	Form   oauth.Form
+	From   oauth.Device
 }
 
 // Login signs a person in with a name and a password.
@@ -73,6 +74,7 @@ func (s *Service) signIn(ctx context.Context, in SignIn, prove func(context.Cont
 	if err != nil {
 		return Response{}, err
 	}
+	who.Device = in.From
 	return s.begin(ctx, client, who, ok, ask.resource)
 }
 

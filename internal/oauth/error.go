@@ -20,6 +20,7 @@ const (
 	InvalidTarget        Code = "invalid_target" // RFC 8707 §2
 	InvalidToken         Code = "invalid_token"  // RFC 6750 §3.1
 	AccessDenied         Code = "access_denied"
+	NotFresh             Code = "insufficient_user_authentication" // RFC 9470 §3
 	ServerError          Code = "server_error"
 	// TemporarilyUnavailable is for every storage fault, full queue and throttle: the
 	// client keeps its credentials and comes back after Retry-After.
@@ -84,6 +85,7 @@ func (e *Error) HTTPStatus() int {
 var statuses = map[Code]int{
 	InvalidClient:          http.StatusUnauthorized,
 	InvalidToken:           http.StatusUnauthorized,
+	NotFresh:               http.StatusUnauthorized,
 	InvalidCredentials:     http.StatusUnauthorized,
 	AccessDenied:           http.StatusForbidden,
 	NotFound:               http.StatusNotFound,

@@ -109,6 +109,8 @@ type Authentication struct {
 	Time  time.Time
 	AMR   []string // RFC 8176
 	ACR   string
+	// Device is where it came from; zero where that is not kept.
+	Device Device
 	// Account is the throttle's key, whose failures the grant clears; nil for none.
 	Account []byte
 }
@@ -152,6 +154,21 @@ type Family struct {
 	CreatedAt        time.Time
 	RevokedAt        *time.Time
 	RevokedReason    *string
+}
+
+// ListedFamily is a family with where it was used from, which only lists read: what was
+// kept of its sign-in and of its last use.
+type ListedFamily struct {
+	Family
+	First, Last Device
+}
+
+// LastUse is when the family was signed in to or last refreshed.
+func (f *Family) LastUse() time.Time {
+	if f.RotatedAt != nil {
+		return *f.RotatedAt
+	}
+	return f.CreatedAt
 }
 
 // Ring names a sequence of signing keys.

@@ -80,7 +80,7 @@ func (s *Service) StartFamily(ctx context.Context, in SignIn) (f oauth.Family, n
 		ID: in.FamilyID, ClientID: in.Client.ID, Subject: in.Subject, Scopes: in.Scopes, Resource: in.Resource,
 		AuthTime: in.Time, AMR: in.AMR, ACR: in.ACR, LeafJTI: jti, LeafKID: kid,
 		LeafTTL: min(leaf, family), FamilyTTL: family,
-		UserEpoch: in.Epoch, ClientEpoch: in.Client.Epoch, Account: in.Account,
+		UserEpoch: in.Epoch, ClientEpoch: in.Client.Epoch, Device: in.Device, Account: in.Account,
 	})
 	if isNotFound(err) {
 		return f, now, dead("subject or client ended during the sign-in")

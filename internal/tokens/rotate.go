@@ -24,14 +24,15 @@ type Rotated struct {
 
 // Rotate consumes the refresh token raw (RFC 9700 §4.14.2) and commits the next
 // generation; inside the grace window the parent of the leaf leads to the same leaf. The
-// caller is authenticated in the same round trip. allow may still refuse what is asked,
+// caller is authenticated in the same round trip. A rotation keeps where it came from, a
+// retry does not. allow may still refuse what is asked,
 // and then nothing is consumed.
 //
 // It returns a refusal: [oauth.InvalidGrant] with one description for all reasons, what
 // caller and allow say, or 429. After a reuse the family's end is committed before it
 // returns. When the outcome of a commit is unknown, the error wraps [db.ErrUnavailable],
 // and the same call may be repeated.
-func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow func(*oauth.Client, *oauth.Family) error) (out Rotated, err error) {
+func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, from oauth.Device, allow func(*oauth.Client, *oauth.Family) error) (out Rotated, err error) {
 	token, err := s.parseRefresh(ctx, raw)
 	if isInvalid(err) {
 		return Rotated{}, s.refuseGarbage(ctx, caller)
@@ -48,7 +49,7 @@ func (s *Service) Rotate(ctx context.Context, caller Caller, raw string, allow f
 		return Rotated{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		out, err = s.rotate(ctx, caller, token, allow)
+		out, err = s.rotate(ctx, caller, token, from, allow)
 		if !errors.Is(err, db.ErrRolledBack) || attempt == maxAttempts {
 			return out, err
 		}
@@ -81,7 +82,7 @@ func (s *Service) client(ctx context.Context, id string) (*oauth.Client, error) 
 	return &c, err
 }
 
-func (s *Service) rotate(ctx context.Context, caller Caller, token refreshClaims, allow func(*oauth.Client, *oauth.Family) error) (Rotated, error) {
+func (s *Service) rotate(ctx context.Context, caller Caller, token refreshClaims, from oauth.Device, allow func(*oauth.Client, *oauth.Family) error) (Rotated, error) {
 	kid, err := s.keys.Signing(oauth.RefreshRing)
 	if err != nil {
 		return Rotated{}, err
@@ -110,7 +111,7 @@ func (s *Service) rotate(ctx context.Context, caller Caller, token refreshClaims
 	if found == graced {
 		err = s.replay(ctx, r)
 	} else {
-		err = r.Step(ctx, jti, kid, s.idle(r.Client))
+		err = r.Step(ctx, jti, kid, s.idle(r.Client), from)
 	}
 	return Rotated{*r.Family, *r.Client, r.Now}, err
 }

@@ -63,7 +63,7 @@ type Caller interface {
 // [GraceReplay].
 type Event interface{ isTokenEvent() }
 
-// FamilyRevoked: a family was ended by its client or the operator.
+// FamilyRevoked: a family was ended by its client, its subject or the operator.
 type FamilyRevoked struct{ FamilyID, ClientID, Subject, Reason string }
 
 // ReuseDetected: an older refresh token came back outside the grace window, and the
@@ -100,4 +100,5 @@ const (
 	ReasonClient   = "revoked_by_client"
 	ReasonLogout   = "logout"
 	ReasonOperator = "revoked_by_operator"
+	ReasonSubject  = "revoked_by_subject"
 )

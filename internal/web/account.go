@@ -15,7 +15,7 @@ import (
 
 // login serves POST /account/login.
 func (s *Server) login(w http.ResponseWriter, r *http.Request, body []byte) error {
-	in, c, err := parseAccount(r, body, "username", "password")
+	in, c, err := s.parseSignIn(r, body, "username", "password")
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, body []byte) erro
 
 // register serves POST /account/register.
 func (s *Server) register(w http.ResponseWriter, r *http.Request, body []byte) error {
-	in, c, err := parseAccount(r, body, "username", "password")
+	in, c, err := s.parseSignIn(r, body, "username", "password")
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request, body []byte) e
 
 // changePassword serves POST /account/password.
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, body []byte) error {
-	in, c, err := parseAccount(r, body, "username", "password", "new_password")
+	in, c, err := s.parseSignIn(r, body, "username", "password", "new_password")
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,16 @@ func bearer(authorization []string) (token string, ok bool, err error) {
 		return "", false, nil
 	}
 	return strings.TrimLeft(token, " "), true, nil
+}
+
+// parseSignIn also asks where the call came from.
+func (s *Server) parseSignIn(r *http.Request, body []byte, required ...string) (grants.SignIn, members, error) {
+	in, c, err := parseAccount(r, body, required...)
+	if err != nil {
+		return in, nil, err
+	}
+	in.From = s.cfg.Device(r)
+	return in, c, nil
 }
 
 // members are those of an account call that are known, as text; "" for one that is absent.

@@ -107,8 +107,8 @@ func challenge(code oauth.Code) string {
 	switch code {
 	case oauth.InvalidClient:
 		return `Basic realm="authd"`
-	case oauth.InvalidToken: // RFC 6750 §3
-		return `Bearer realm="authd", error="invalid_token"`
+	case oauth.InvalidToken, oauth.NotFresh: // RFC 6750 §3, RFC 9470 §3
+		return `Bearer realm="authd", error="` + string(code) + `"`
 	default:
 		return `Bearer realm="authd"`
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -24,12 +25,13 @@ type services struct {
 }
 
 var (
-	_ Grants = (*grants.Service)(nil)
-	_ SignIn = (*grants.Service)(nil)
-	_ Users  = (*grants.Service)(nil)
-	_ Tokens = (*tokens.Service)(nil)
-	_ KeySet = (*keys.Rings)(nil)
-	_ Feed   = (*feed.Feed)(nil)
+	_ Grants   = (*grants.Service)(nil)
+	_ SignIn   = (*grants.Service)(nil)
+	_ Users    = (*grants.Service)(nil)
+	_ Tokens   = (*tokens.Service)(nil)
+	_ Families = (*tokens.Service)(nil)
+	_ KeySet   = (*keys.Rings)(nil)
+	_ Feed     = (*feed.Feed)(nil)
 
 	_ ResourceServers = (*tokens.Service)(nil)
 )
@@ -100,7 +102,7 @@ func (s services) enter(caller tokens.Caller, name string) (*oauth.Client, error
 	return client, fault(name)
 }
 
-func (s services) Token(_ context.Context, caller tokens.Caller, form oauth.Form) (grants.Response, error) {
+func (s services) Token(_ context.Context, caller tokens.Caller, form oauth.Form, _ oauth.Device) (grants.Response, error) {
 	scopes, err := oauth.ParseScopes(form.Get("scope"))
 	if err != nil {
 		return grants.Response{}, err
@@ -172,6 +174,43 @@ func (s services) Logout(_ context.Context, raw string) error {
 	return nil
 }
 
+func (s services) Families(_ context.Context, raw string) (tokens.OwnFamilies, error) {
+	if err := s.own(raw); err != nil {
+		return tokens.OwnFamilies{}, err
+	}
+	in, used := time.Unix(1795000000, 0), time.Unix(1795003600, 0)
+	laptop := oauth.NewDevice(netip.MustParseAddr("192.0.2.7"), "Mozilla/5.0 (X11)")
+	moved := oauth.NewDevice(netip.MustParseAddr("2001:db8::7"), `Mozilla/5.0 "<b>"`)
+	return tokens.OwnFamilies{Current: "f1", Families: []oauth.ListedFamily{
+		{Family: oauth.Family{ID: "f1", ClientID: "app", CreatedAt: in, RotatedAt: &used}, First: laptop, Last: moved},
+		{Family: oauth.Family{ID: "f2", ClientID: "shop", CreatedAt: in}},
+	}}, nil
+}
+
+func (s services) EndFamily(_ context.Context, raw, id string) error {
+	if raw == "stale" && id != "f1" {
+		return oauth.Errorf(oauth.NotFresh, "sign in again to end other families")
+	}
+	return s.own(raw)
+}
+
+func (s services) EndOtherFamilies(ctx context.Context, raw string) error {
+	return s.EndFamily(ctx, raw, "")
+}
+
+// own judges a bearer.
+func (s services) own(raw string) error {
+	switch raw {
+	case "live", "stale":
+		return nil
+	case "third":
+		return registry["third"].CheckFirstParty()
+	case "dead":
+		return oauth.Errorf(oauth.InvalidToken, "token invalid")
+	}
+	return fault(raw)
+}
+
 func (s services) ResourceServer(_ context.Context, caller tokens.Caller) ([]string, error) {
 	client, err := s.enter(caller, "")
 	if err != nil {
@@ -218,7 +257,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func config(s services) Config {
 	return Config{
-		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Keys: s, Feed: s, ResourceServers: s,
+		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s,
 		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
 			if origin == "https://storage.example" {
 				return false, errStorage

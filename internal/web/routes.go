@@ -37,6 +37,11 @@ func (s *Server) publicRoutes() []route {
 			route{http.MethodPost, at("/account/login"), s.limited(s.login), nil},
 			route{http.MethodPost, at("/account/logout"), s.limited(s.logout), nil})
 	}
+	if s.cfg.Families != nil {
+		routes = append(routes,
+			route{http.MethodGet, at("/account/families"), s.bounded(s.families), nil},
+			route{http.MethodPost, at("/account/families/revoke"), s.limited(s.endFamilies), nil})
+	}
 	if s.cfg.Users != nil {
 		routes = append(routes,
 			route{http.MethodPost, at("/account/register"), s.limited(s.register), nil},

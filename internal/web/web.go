@@ -24,7 +24,7 @@ import (
 
 // Grants serves the token endpoint.
 type Grants interface {
-	Token(ctx context.Context, caller tokens.Caller, form oauth.Form) (grants.Response, error)
+	Token(ctx context.Context, caller tokens.Caller, form oauth.Form, from oauth.Device) (grants.Response, error)
 }
 
 // SignIn checks people's passwords, whoever keeps them.
@@ -45,6 +45,13 @@ type Tokens interface {
 	Logout(ctx context.Context, raw string) error
 }
 
+// Families lists and ends the families of the subject that an access token speaks for.
+type Families interface {
+	Families(ctx context.Context, raw string) (tokens.OwnFamilies, error)
+	EndFamily(ctx context.Context, raw, id string) error
+	EndOtherFamilies(ctx context.Context, raw string) error
+}
+
 // KeySet is where the JWKS comes from: from memory, without waiting.
 type KeySet interface {
 	JWKS() (keys.Document, error)
@@ -63,11 +70,16 @@ type Config struct {
 	ResourceServers ResourceServers
 	// SignIn turns /account/login and /account/logout on. Nil: they do not exist.
 	SignIn SignIn
+	// Families turns /account/families on. Nil: it does not exist.
+	Families Families
 	// Users turns /account/register and /account/password on. Nil: they do not exist.
 	Users Users
 	// OriginAllowed reports whether a public client has a redirect URI or an allowed
 	// origin of this origin, which is well formed. Nil: none has.
 	OriginAllowed func(ctx context.Context, origin string) (bool, error)
+	// Device is asked with each sign-in and token request where it came from, to be kept
+	// with the family. Nil: nothing is kept.
+	Device func(*http.Request) oauth.Device
 	// Unavailable reports whether an error is a storage fault: 503 instead of 500.
 	Unavailable func(error) bool
 	// Checks make /readyz fail. They run one after the other, within 2 s in all.
@@ -116,6 +128,9 @@ func New(cfg Config) (*Server, error) {
 func (c Config) withDefaults() Config {
 	if c.OriginAllowed == nil {
 		c.OriginAllowed = func(context.Context, string) (bool, error) { return false, nil }
+	}
+	if c.Device == nil {
+		c.Device = func(*http.Request) oauth.Device { return oauth.Device{} }
 	}
 	if c.Unavailable == nil {
 		c.Unavailable = func(error) bool { return false }
