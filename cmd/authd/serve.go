@@ -22,6 +22,7 @@ type serveCmd struct {
 	kekFlags
 	ringFlags
 	tokenFlags
+	deviceFlags
 	logFlags
 }
 
@@ -125,6 +126,9 @@ func (c *serveCmd) newServer(ctx context.Context, d *database, m *metrics, log *
 	}
 	c.ringFlags.apply(&cfg)
 	c.tokenFlags.apply(&cfg)
+	if err := c.deviceFlags.apply(&cfg); err != nil {
+		return nil, err
+	}
 	srv, err := authd.New(ctx, cfg)
 	return srv, configProblem(err)
 }

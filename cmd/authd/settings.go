@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ type tokenFlags struct {
 	RefreshTTL   time.Duration `name:"refresh-ttl" env:"AUTHD_REFRESH_TTL" group:"tokens" default:"336h" help:"How long a refresh token may lie unused (${default})."`
 	FamilyTTL    time.Duration `name:"family-ttl" env:"AUTHD_FAMILY_TTL" group:"tokens" default:"2160h" help:"When a sign-in ends in any case, at most 8784h (${default})."`
 	RefreshGrace time.Duration `name:"refresh-grace" env:"AUTHD_REFRESH_GRACE" group:"tokens" default:"30s" help:"How long a refresh token that was used is answered once more with the same, for lost answers; at most 2m, 0s turns it off (${default})."`
-	Accounts     bool          `name:"accounts" env:"AUTHD_ACCOUNTS" group:"tokens" help:"Turn the JSON calls /account/register, login, password and logout on, for first-party clients."`
+	Accounts     bool          `name:"accounts" env:"AUTHD_ACCOUNTS" group:"tokens" help:"Turn the JSON calls /account/register, login, password, logout and families on, for first-party clients."`
 }
 
 func (f *tokenFlags) apply(c *authd.Config) {
@@ -67,6 +68,50 @@ func (f *tokenFlags) apply(c *authd.Config) {
 	if c.RefreshGrace == 0 {
 		c.RefreshGrace = -1 // the zero value means the default there
 	}
+}
+
+// deviceFlags say whether it is kept where people sign in from. Which address is theirs
+// depends on what stands in front, so that nobody but the operator can say it.
+type deviceFlags struct {
+	ClientAddress  string   `name:"client-address" env:"AUTHD_CLIENT_ADDRESS" group:"tokens" default:"off" placeholder:"off|peer|HEADER" help:"Keep the address and the user agent of the first and the last use of each sign-in, for its owner and the operator to see: the address of the connection (peer), or the one that a proxy of --trusted-proxy writes into HEADER (${default})."`
+	TrustedProxies []string `name:"trusted-proxy" env:"AUTHD_TRUSTED_PROXY" group:"tokens" placeholder:"CIDR" help:"Whose HEADER of --client-address is believed. May repeat."`
+}
+
+func (f *deviceFlags) apply(c *authd.Config) error {
+	if f.ClientAddress == "off" || f.ClientAddress == "peer" {
+		if len(f.TrustedProxies) > 0 {
+			return wrongUse("authd serve --client-address X-Forwarded-For --trusted-proxy 10.0.0.0/8", "--trusted-proxy is for --client-address HEADER")
+		}
+		if f.ClientAddress == "peer" {
+			c.Device = authd.PeerDevice
+		}
+		return nil
+	}
+	proxies, err := parsePrefixes(f.TrustedProxies)
+	if err != nil {
+		return wrongUse("the form is 10.0.0.0/8 or 10.0.0.7", "--trusted-proxy: %w", err)
+	}
+	if c.Device, err = authd.ProxiedDevice(f.ClientAddress, proxies...); err != nil {
+		return wrongUse("say which proxies write the header: --trusted-proxy 10.0.0.0/8", "--client-address: %w", err)
+	}
+	return nil
+}
+
+// parsePrefixes takes an address for the network that it is alone in.
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, len(list))
+	for i, text := range list {
+		if address, err := netip.ParseAddr(text); err == nil {
+			prefixes[i] = netip.PrefixFrom(address, address.BitLen())
+			continue
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network", text)
+		}
+		prefixes[i] = p
+	}
+	return prefixes, nil
 }
 
 // list takes values apart at spaces and commas and remembers whether it was given at all,
