@@ -71,7 +71,8 @@ func TestEndpointsThatAreOff(t *testing.T) {
 	hosted := newHarness(t, func(c *authd.Config) { c.Authenticator = hostUsers{} })
 	for path, want := range map[string][2]int{
 		"/account/login": {404, 400}, "/account/logout": {404, 401}, "/account/register": {404, 404}, "/account/password": {404, 404},
-		"/auth": {404, 404}, "/metrics": {404, 404}, "/debug/pprof/": {404, 404}, "/readyz": {404, 404},
+		"/account/families/revoke": {404, 401},
+		"/auth":                    {404, 404}, "/metrics": {404, 404}, "/debug/pprof/": {404, 404}, "/readyz": {404, 404},
 	} {
 		if got := plain.json(path, `{}`).status; got != want[0] {
 			t.Errorf("accounts off: %s is %d, want %d", path, got, want[0])

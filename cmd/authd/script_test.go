@@ -220,13 +220,21 @@ func cmdWrite(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(args[1]+"\n"), 0o600))
 }
 
-// login CLIENT USER FILE signs in with the password in the file and prints the answer.
+// login CLIENT USER FILE [HEADER=VALUE…] signs in with the password in the file and prints the
+// answer.
 func cmdLogin(ts *testscript.TestScript, _ bool, args []string) {
 	body, err := json.Marshal(map[string]string{
 		"client_id": args[0], "username": args[1], "password": strings.TrimSpace(ts.ReadFile(args[2])),
 	})
 	ts.Check(err)
-	resp, err := http.Post(ts.Getenv("AUTHD_ISSUER")+"/account/login", "application/json", strings.NewReader(string(body)))
+	req, err := http.NewRequest(http.MethodPost, ts.Getenv("AUTHD_ISSUER")+"/account/login", strings.NewReader(string(body)))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	for _, field := range args[3:] {
+		name, value, _ := strings.Cut(field, "=")
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)
 	defer resp.Body.Close()
 	defer http.DefaultClient.CloseIdleConnections()
