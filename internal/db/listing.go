@@ -137,11 +137,8 @@ with found as (
 select id::text as family_id, client_id, subject, true as owned, exists (select from ended) as ended from found`
 
 // RevokeFamilyOf is [DB.RevokeFamily] for a family of the subject. It returns [ErrNotFound]
-// for somebody else's, and for any where subject is empty.
+// for somebody else's; unlike there, "" is nobody.
 func (d *DB) RevokeFamilyOf(ctx context.Context, subject, id, reason string) (Revocation, error) {
-	if subject == "" {
-		return Revocation{}, ErrNotFound
-	}
 	rev, err := write[Revocation](ctx, d, "revoke family of subject", revokeFamilyOf, id, subject, reason)
 	if err == nil && !rev.Ended {
 		err = d.confirm(ctx, "revoke family of subject", confirmFamily, id)
