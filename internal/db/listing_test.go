@@ -207,3 +207,44 @@ from generate_series(1, 210) i`)
 		t.Errorf("alive: -want +got\n%s", diff)
 	}
 }
+
+// As TestRevokingAgainIsACommit: what is told once more is durable, too.
+func TestRevokingOwnAgainIsACommit(t *testing.T) {
+	t.Parallel()
+	const other, third = "6f1a2f60-93b5-4b8e-9a3f-1c8d3a5d7c11", "6f1a2f60-93b5-4b8e-9a3f-1c8d3a5d7c12"
+	pool, d := setup(t)
+	for _, id := range []string{other, third} {
+		if _, _, err := d.InsertFamily(t.Context(), family(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		name, locked string
+		revoke       func() (bool, error)
+	}{
+		{"one family", other, func() (bool, error) {
+			rev, err := d.RevokeFamilyOf(t.Context(), "usr_ada", other, "x")
+			return rev.Ended, err
+		}},
+		{"all others", familyID, func() (bool, error) {
+			revs, err := d.RevokeOtherFamilies(t.Context(), "usr_ada", familyID, "x")
+			return len(revs) > 0, err
+		}},
+	} {
+		var lockers []string
+		for _, first := range []bool{true, false} {
+			ended, err := tt.revoke()
+			if err != nil || ended != first {
+				t.Errorf("%s: ended %v, %v, want %v", tt.name, ended, err, first)
+			}
+			var locker string
+			if err := pool.QueryRow(t.Context(), `select xmax::text from authd.token_families where id = $1`, tt.locked).Scan(&locker); err != nil {
+				t.Fatal(err)
+			}
+			lockers = append(lockers, locker)
+		}
+		if lockers[0] == lockers[1] {
+			t.Errorf("%s: the second call took no lock, so that its commit waits for nothing", tt.name)
+		}
+	}
+}
