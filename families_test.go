@@ -105,6 +105,39 @@ func TestOwnFamilies(t *testing.T) {
 	h.bearer("GET", "/account/families", laptop.str("access_token"), "").want(t, 401, "invalid_token")
 }
 
+// All others are ended, however many: in several commits, and nobody else's.
+func TestEndingManyOthers(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.people("ada", "eve")
+	ada, eve := h.signInBy("a", "ada"), h.signInBy("e", "eve")
+	_, err := h.pool.Exec(t.Context(), `
+insert into authd.token_families (id, client_id, subject, scope, auth_time, leaf_jti, leaf_kid, leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch)
+select gen_random_uuid(), f.client_id, f.subject, f.scope, f.auth_time, f.leaf_jti, f.leaf_kid, f.leaf_iat, f.leaf_exp, f.absolute_exp, f.user_epoch, f.client_epoch
+from authd.token_families f, generate_series(1, 1500)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(h.ownFamilies(ada.str("access_token"))); got != 1000 {
+		t.Errorf("%d are listed, want the newest 1000", got)
+	}
+	before := len(h.told())
+
+	h.bearer("POST", "/account/families/revoke", ada.str("access_token"), `{"others":true}`).want(t, 200, "")
+
+	if got := h.ownFamilies(ada.str("access_token")); len(got) != 1 || !got[0].Current {
+		t.Errorf("left: %+v", got)
+	}
+	if got := len(h.told()) - before; got != 1500 {
+		t.Errorf("%d events, want 1500", got)
+	}
+	var left int
+	err = h.pool.QueryRow(t.Context(), `select count(*) from authd.token_families where subject = $1 and revoked_at is null`, claim(t, eve, "sub")).Scan(&left)
+	if err != nil || left != 1501 {
+		t.Errorf("%d of Eve's are left, %v; want all 1501", left, err)
+	}
+}
+
 // Nobody sees or ends what is somebody else's, and nobody learns whether it is there.
 func TestFamiliesOfAnother(t *testing.T) {
 	t.Parallel()

@@ -137,9 +137,9 @@ with found as (
 select id::text as family_id, client_id, subject, true as owned, exists (select from ended) as ended from found`
 
 // RevokeFamilyOf is [DB.RevokeFamily] for a family of the subject. It returns [ErrNotFound]
-// for somebody else's; unlike there, "" is nobody.
+// for somebody else's; unlike there, "" is nobody. It returns [ErrLocked] as that does.
 func (d *DB) RevokeFamilyOf(ctx context.Context, subject, id, reason string) (Revocation, error) {
-	rev, err := write[Revocation](ctx, d, "revoke family of subject", revokeFamilyOf, id, subject, reason)
+	rev, err := writeLocked[Revocation](ctx, d, "revoke family of subject", revokeFamilyOf, id, subject, reason)
 	if err == nil && !rev.Ended {
 		err = d.confirm(ctx, "revoke family of subject", confirmFamily, id)
 	}
@@ -152,6 +152,7 @@ with found as (
   select f.id from authd.token_families f
   where f.subject = $1 and f.id <> $2 and f.revoked_at is null and f.absolute_exp > authd.clock()
   order by f.id
+  limit $4
   for update
 ), ended as (
   update authd.token_families f set revoked_at = authd.clock(), revoked_reason = $3
@@ -161,10 +162,16 @@ with found as (
 )
 select coalesce(array_agg(id::text), '{}') as families, coalesce(array_agg(client_id), '{}') as clients from ended`
 
-// RevokeOtherFamilies ends all families of the subject but keep, and returns those that this
-// call ended. It writes a row for each.
+// RevokedAtOnce is the most that one [DB.RevokeOtherFamilies] ends: what it locks, refreshes
+// wait for.
+const RevokedAtOnce = 1000
+
+// RevokeOtherFamilies ends families of the subject, but not keep, and returns those that
+// this call ended: all others if they are fewer than [RevokedAtOnce]. It writes a row for
+// each. It returns [ErrLocked] if somebody holds one.
 func (d *DB) RevokeOtherFamilies(ctx context.Context, subject, keep, reason string) ([]Revocation, error) {
-	row, err := write[struct{ Families, Clients []string }](ctx, d, "revoke other families", revokeOtherFamilies, subject, keep, reason)
+	row, err := writeLocked[struct{ Families, Clients []string }](ctx, d, "revoke other families", revokeOtherFamilies,
+		subject, keep, reason, RevokedAtOnce)
 	if err != nil {
 		return nil, err
 	}

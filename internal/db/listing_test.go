@@ -208,6 +208,27 @@ from generate_series(1, 210) i`)
 	}
 }
 
+// F-12: whoever holds one of the families delays the call for as long as a rotation.
+func TestRevokingOwnGivesUpOnAHeldLock(t *testing.T) {
+	t.Parallel()
+	pool, d := setup(t)
+	holder, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(t.Context()) }()
+	if _, err := holder.Exec(t.Context(), `select from authd.token_families for update`); err != nil {
+		t.Fatal(err)
+	}
+
+	_, one := d.RevokeFamilyOf(t.Context(), "usr_ada", familyID, "x")
+	_, others := d.RevokeOtherFamilies(t.Context(), "usr_ada", "00000000-0000-4000-8000-000000000000", "x")
+
+	if !errors.Is(one, db.ErrLocked) || !errors.Is(others, db.ErrLocked) {
+		t.Errorf("got %v and %v, want ErrLocked", one, others)
+	}
+}
+
 // As TestRevokingAgainIsACommit: what is told once more is durable, too.
 func TestRevokingOwnAgainIsACommit(t *testing.T) {
 	t.Parallel()

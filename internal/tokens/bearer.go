@@ -46,12 +46,15 @@ func (s *Service) EndFamily(ctx context.Context, raw, id string) error {
 	if id != t.FamilyID && !t.Fresh {
 		return notFresh()
 	}
-	rev, err := s.db.RevokeFamilyOf(ctx, t.Subject, id, ReasonSubject)
+	err = s.ending(ctx, t.Subject, func() (bool, error) {
+		rev, err := s.db.RevokeFamilyOf(ctx, t.Subject, id, ReasonSubject)
+		if rev.Ended {
+			s.tellEnded(ctx, rev)
+		}
+		return true, err
+	})
 	if isNotFound(err) {
 		return nil
-	}
-	if rev.Ended {
-		s.tellEnded(ctx, rev)
 	}
 	return err
 }
@@ -66,9 +69,26 @@ func (s *Service) EndOtherFamilies(ctx context.Context, raw string) error {
 	if !t.Fresh {
 		return notFresh()
 	}
-	revs, err := s.db.RevokeOtherFamilies(ctx, t.Subject, t.FamilyID, ReasonSubject)
-	for _, rev := range revs {
-		s.tellEnded(ctx, rev)
+	return s.ending(ctx, t.Subject, func() (bool, error) {
+		revs, err := s.db.RevokeOtherFamilies(ctx, t.Subject, t.FamilyID, ReasonSubject)
+		for _, rev := range revs {
+			s.tellEnded(ctx, rev)
+		}
+		return len(revs) < db.RevokedAtOnce, err
+	})
+}
+
+// ending calls end until it is done. The calls of one subject queue before they take a
+// connection: not by the family that they name, which may be somebody else's.
+func (s *Service) ending(ctx context.Context, subject string, end func() (done bool, err error)) error {
+	leave, err := s.enders.enter(ctx, "subject "+subject)
+	if err != nil {
+		return err
+	}
+	defer func() { leave(err) }() // a host's OnEvent may panic
+	done := false
+	for !done && err == nil {
+		done, err = end()
 	}
 	return err
 }
