@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // deadMargin is how long a row outlives its use: longer than any clock skew that
@@ -71,7 +73,9 @@ func (d *DB) DeleteStaleAttempts(ctx context.Context, from time.Time, limit int)
 	return d.delete(ctx, "delete stale login attempts", deleteStaleAttempts, from, limit)
 }
 
-// delete needs no durable commit: what comes back is deleted again.
+// delete needs no durable commit: what comes back is deleted again. Each batch is planned
+// anew: a plan that was made when there were few rows, and kept, would go through the whole
+// of the table when there are many, until the next ANALYZE.
 func (d *DB) delete(ctx context.Context, doing, sql string, from time.Time, limit int) (Deleted, error) {
-	return one[Deleted](ctx, d, doing, sql, limit, from)
+	return one[Deleted](ctx, d, doing, sql, pgx.QueryExecModeCacheDescribe, limit, from)
 }

@@ -7,28 +7,33 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/dbtest"
 )
 
-// hundreds puts 100 dead rows in each table that upkeep looks after, and 400 that live.
-func hundreds(t *testing.T, pool *pgxpool.Pool) {
+// seed puts dead rows in each table that upkeep looks after, and others that live.
+func seed(t *testing.T, d execer, dead, all int) {
 	t.Helper()
-	const age = `clock_timestamp() + case when n <= 100 then interval '-2 days' else interval '2 days' end + n * interval '1 second'`
+	const age = `clock_timestamp() + case when n <= $1 then interval '-2 days' else interval '2 days' end + n * interval '1 second'`
 	for _, insert := range []string{
 		`insert into authd.token_families (id, client_id, subject, scope, auth_time, leaf_jti, leaf_kid, leaf_iat, leaf_exp,
 			absolute_exp, user_epoch, client_epoch)
-		select gen_random_uuid(), 'shop', 'ada', '{}', now(), n, 'kid', now(), '-infinity', ` + age + `, 0, 0 from generate_series(1, 500) n`,
-		`insert into authd.revoked_tokens (jti, client_id, audience, exp) select n, 'shop', 'api', ` + age + ` from generate_series(1, 500) n`,
+		select gen_random_uuid(), 'shop', 'ada', '{}', now(), n, 'kid', now(), '-infinity', ` + age + `, 0, 0 from generate_series(1, $2) n`,
+		`insert into authd.revoked_tokens (jti, client_id, audience, exp) select n, 'shop', 'api', ` + age + ` from generate_series(1, $2) n`,
 		`insert into authd.login_attempts (account, failures, blocked_until, updated_at)
-		select sha256(n::text::bytea), 1, now(), ` + age + ` from generate_series(1, 500) n`,
+		select sha256(n::text::bytea), 1, now(), ` + age + ` from generate_series(1, $2) n`,
 	} {
-		if _, err := pool.Exec(t.Context(), insert); err != nil {
+		if _, err := d.Exec(t.Context(), insert, dead, all); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
 // deletions by the constant that has the statement.
@@ -43,7 +48,7 @@ func deletions(d *db.DB) map[string]func(context.Context, time.Time, int) (db.De
 func TestUpkeepReadsWhatItDeletes(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
-	hundreds(t, pool)
+	seed(t, pool, 100, 500)
 	old, err := pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		t.Fatal(err)
@@ -98,11 +103,53 @@ func indexReads(t *testing.T, tx pgx.Tx) (n int) {
 	return n
 }
 
+// A table that was small when a server first looked for dead rows is not read as a whole
+// when it has grown.
+func TestUpkeepPlansForTheTableAsItIs(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.New(t)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	all := deletions(db.New(pool).In(tx))
+	for range 10 { // PostgreSQL keeps a plan after five
+		for name, remove := range all {
+			if _, err := remove(t.Context(), time.Time{}, 500); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	seed(t, tx, 600, 10_000)
+	before := sequentialScans(t, tx)
+
+	for name, remove := range all {
+		if batch, err := remove(t.Context(), time.Time{}, 500); err != nil || batch.N != 500 {
+			t.Fatalf("%s: %d rows deleted, %v", name, batch.N, err)
+		}
+	}
+
+	if n := sequentialScans(t, tx) - before; n != 0 {
+		t.Errorf("%d batches went through a whole table", n)
+	}
+}
+
+// sequentialScans of the schema's tables by this transaction.
+func sequentialScans(t *testing.T, tx pgx.Tx) (n int) {
+	t.Helper()
+	err := tx.QueryRow(t.Context(), `select sum(seq_scan) from pg_stat_xact_user_tables where schemaname = 'authd'`).Scan(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // A round goes on behind its last batch, of which rows of the same time may be left.
 func TestUpkeepGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
-	hundreds(t, pool)
+	seed(t, pool, 100, 500)
 	_, err := pool.Exec(t.Context(), `update authd.revoked_tokens set exp = (select min(exp) from authd.revoked_tokens) where jti::int between 20 and 60`)
 	if err != nil {
 		t.Fatal(err)
