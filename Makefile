@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short mutants
+.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short rows rows-short mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,14 @@ storm: ## refresh families under load and every fault, judged by a checker, and 
 
 storm-short: ## the same within three minutes
 	scripts/storm -short
+
+rows: ## a million dead rows are deleted while servers serve, and a million rotations
+	scripts/storm -only cleanup
+	scripts/storm -only bloat
+
+rows-short: ## the same with fewer, within a minute
+	scripts/storm -short -only cleanup
+	scripts/storm -short -only bloat
 
 mutants: ## the walk through the life of keys catches code that is broken on purpose
 	@scripts/test-setup

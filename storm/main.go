@@ -7,6 +7,7 @@
 //
 //	make storm         # all faults, long
 //	make storm-short   # within three minutes, for CI
+//	make rows          # a million dead rows, and a million rotations: bulk.go
 //
 // Each part is a storm of its own, with one kind of fault. -seed replays the decisions of
 // actors and faults; how the processes interleave is the machine's. A broken promise is
@@ -44,7 +45,7 @@ func main() {
 	flag.BoolVar(&o.short, "short", false, "the short form, for CI")
 	flag.Uint64Var(&o.seed, "seed", 0, "replay the decisions of this `seed`; 0 draws one")
 	flag.IntVar(&o.load, "load", 1, "how many times the usual number of actors")
-	flag.StringVar(&o.only, "only", "", "one part or mutant, by its `name`")
+	flag.StringVar(&o.only, "only", "", "one part, bulk or mutant, by its `name`")
 	flag.Parse()
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // the operator is in this process
 	if o.seed == 0 {
@@ -65,6 +66,9 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
+	if b, found := findBulk(o.only); found {
+		return b.weigh(ctx, out, home, o)
+	}
 	pg, err := newPostgres(home, "pg")
 	if err != nil {
 		return err
