@@ -135,17 +135,14 @@ func (w *weighing) watchCleanup(ctx context.Context, c *cluster, conn *pgx.Conn,
 
 // awaitDeleted goes on as long as there is progress.
 func awaitDeleted(ctx context.Context, conn *pgx.Conn, rows int) (bool, error) {
-	for last := -1; ; {
+	for last := 0; ; {
 		n := 0
-		done, err := await(ctx, func() (bool, error) {
+		moved, err := await(ctx, func() (bool, error) {
 			err := conn.QueryRow(ctx, `select coalesce(sum(rows), 0) from public.batches`).Scan(&n)
-			return n >= rows || n > last && last >= 0, err
+			return n > last, err
 		})
-		if err != nil || n >= rows {
-			return err == nil, err
-		}
-		if !done && n == last || ctx.Err() != nil {
-			return false, ctx.Err()
+		if err != nil || !moved || n >= rows {
+			return moved, err
 		}
 		last = n
 	}
