@@ -12,7 +12,10 @@ pids=()
 
 cleanup() {
   local code=$? pid
-  for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null || true; done
+  for pid in ${pids[@]+"${pids[@]}"}; do
+    kill "$pid" 2>/dev/null || true
+    kill -CONT "$pid" 2>/dev/null || true # it may have been stopped
+  done
   for pid in ${pids[@]+"${pids[@]}"}; do wait "$pid" || true; done
   [ "$code" = 0 ] || tail -n 40 "$work"/*.log >&2 2>/dev/null || true
   rm -rf "$work"
@@ -22,8 +25,8 @@ trap cleanup EXIT
 say() { printf '\n# %s\n' "$*"; }
 fail() { printf 'example: error: %s\n' "$*" >&2; exit 1; }
 
-# build NAME PACKAGE makes $work/NAME.
-build() { go build -o "$work/$1" "$2"; }
+# build NAME FOLDER makes $work/NAME of the Go program there, which may be in a module of its own.
+build() { go -C "$2" build -o "$work/$1" .; }
 
 # serve NAME TEXT COMMAND… starts COMMAND on $PORT and returns when its log has TEXT. The port is
 # a guess: where another program has it, COMMAND ends, and the next one is tried.
@@ -70,10 +73,31 @@ get_token() {
 # member NAME prints a text member of the JSON object on stdin.
 member() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
 
-# want STATUS CURL-ARGUMENT… prints the answer, with tokens cut short, and fails if its status is another one.
+# want STATUS CURL-ARGUMENT… prints the answer, with tokens cut short, and fails if its status is another one. "401|503"
+# is either.
 want() {
   local status
   status=$(curl -sS -o "$work/answer" -w '%{http_code}' "${@:2}")
   echo "$status $(sed -E 's/([A-Za-z0-9_-]{8})[A-Za-z0-9._-]{40,}/\1…/g' "$work/answer")"
-  [ "$status" = "$1" ] || fail "the status is $status, want $1"
+  [[ $status =~ ^($1)$ ]] || fail "the status is $status, want $1"
+}
+
+# want_soon is want, but for a minute the status may be another one.
+want_soon() {
+  local give_up=$((SECONDS + 60))
+  until [ "$(curl -sS -o /dev/null -w '%{http_code}' "${@:2}")" = "$1" ] || [ $SECONDS -ge $give_up ]; do sleep 0.1; done
+  want "$@"
+}
+
+# says TEXT fails unless the latest answer has TEXT.
+says() { grep -qF -- "$1" "$work/answer" || fail "the answer does not say $1"; }
+
+# block PAGE HEADING prints the first sh block under a heading of a page of Markdown.
+block() {
+  awk -v heading="## $2" '
+    $0 == heading { here = 1 }
+    here && /^```$/ { exit }
+    inside { print }
+    here && /^```sh$/ { inside = 1 }
+  ' "$1" | grep . || fail "$1 has no sh block under $2"
 }
