@@ -20,7 +20,7 @@ import (
 func (v *Verifier) Verify(ctx context.Context, token string, reqs ...Requirement) (*Token, error) {
 	t, err := v.examine(ctx, credential{token: token}, nil)
 	if err == nil {
-		t, err = question{ctx: ctx, t: t}.admit(reqs)
+		t, err = question{ctx: ctx, t: t, own: true}.admit(reqs)
 	}
 	if err != nil {
 		return nil, v.refusal(err)
@@ -43,10 +43,11 @@ func (v *Verifier) examine(ctx context.Context, found credential, locs []Locatio
 	return t, nil
 }
 
-// question is what is asked of an examined token on each route; t becomes a copy that says what was found out.
+// question is what is asked of an examined token on each route.
 type question struct {
 	ctx     context.Context
 	t       *Token
+	own     bool          // nobody else has t yet
 	request *http.Request // nil outside of HTTP
 	found   credential    // where request had t; zero where that was asked about already
 }
@@ -96,6 +97,15 @@ func (q *question) meets(reqs []Requirement, s stage) error {
 	return nil
 }
 
+// note is for writing down what was found out, in a copy if others have the token already.
+func (q *question) note() *state {
+	if !q.own {
+		t, s := *q.t, *q.t.state
+		q.t, t.state, q.own = &t, &s, true
+	}
+	return q.t.state
+}
+
 func (q *question) now() time.Time { return q.config().Now() }
 
 func (q *question) checkEnd(reqs []Requirement) error {
@@ -124,7 +134,7 @@ func (q *question) checkRevocation() error {
 	case revoked:
 		return refuse(ErrRevoked, nil)
 	}
-	q.t = q.t.with(func(s *state) { s.revocation = true })
+	q.note().revocation = true
 	return nil
 }
 
@@ -139,7 +149,7 @@ func (q *question) loadSubject() error {
 		case isNil(subject):
 			return refuse(ErrNoSubject, errors.New("the loader returned nil"))
 		}
-		q.t = q.t.with(func(s *state) { s.subject = &subject })
+		q.note().subject = &subject
 	}
 	q.ctx = NewContext(q.ctx, q.t)
 	return nil

@@ -56,6 +56,7 @@ func (v *Verifier) verifyRequest(r *http.Request, reqs []Requirement) (t *Token,
 	if from != nil {
 		locs = from
 	}
+	own := false
 	found, err := locate(r, locs)
 	switch {
 	case from == nil && (t.isStill(found, err) || t.wasInBody() && errors.Is(err, ErrMissing)): // the body was read since
@@ -63,12 +64,13 @@ func (v *Verifier) verifyRequest(r *http.Request, reqs []Requirement) (t *Token,
 	case err != nil:
 		return nil, errors.Is(err, ErrMissing), err
 	case !t.isStill(found, nil):
+		own = true
 		t, err = v.examine(r.Context(), found, locs)
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	t, err = question{ctx: r.Context(), t: t, request: r, found: found}.admit(reqs)
+	t, err = question{ctx: r.Context(), t: t, own: own, request: r, found: found}.admit(reqs)
 	return t, false, err
 }
 

@@ -52,14 +52,6 @@ type state struct {
 // IsUser says whether a person stands behind the token: a client that asks for itself is its own subject (RFC 9068 §5).
 func (t *Token) IsUser() bool { return t != nil && t.Subject != t.ClientID }
 
-// with is a copy, because all readers of a request's context share the token.
-func (t *Token) with(change func(*state)) *Token {
-	changed, s := *t, *t.state
-	change(&s)
-	changed.state = &s
-	return &changed
-}
-
 // readClaims checks all that claims must be at any time and for any verifier.
 func readClaims(c oauth.Compact) (*verified, error) {
 	claims, err := c.Claims()
