@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -72,6 +73,9 @@ func parseJWK(raw json.RawMessage) (kid string, key *rsa.PublicKey, err error) {
 			return "", nil, errors.New("JWK has private members")
 		}
 	}
+	if ops, ok := members["key_ops"]; ok && !permitsVerify(ops) {
+		return "", nil, errors.New("key_ops has no verify")
+	}
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON(raw); err != nil {
 		return "", nil, err
@@ -86,4 +90,10 @@ func parseJWK(raw json.RawMessage) (kid string, key *rsa.PublicKey, err error) {
 		return "", nil, errors.New("alg is not RS256")
 	}
 	return jwk.KeyID, key, checkKey(key)
+}
+
+// permitsVerify reads key_ops (RFC 7517 §4.3), which go-jose does not.
+func permitsVerify(ops json.RawMessage) bool {
+	var names []string
+	return json.Unmarshal(ops, &names) == nil && slices.Contains(names, "verify")
 }

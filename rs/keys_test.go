@@ -242,6 +242,8 @@ func TestKeySelection(t *testing.T) {
 		`{"kty":"future","kid":"k-x"}`,
 		jwk("k-enc", keyNew(), `"use":"enc"`),
 		jwk("k-ps", keyNew(), `"alg":"PS256"`),
+		jwk("k-ops", keyNew(), `"key_ops":["encrypt"]`),
+		jwk("k-no-ops", keyNew(), `"key_ops":"verify"`),
 		jwk("k-private", keyNew(), `"d":"AQAB"`),
 		jwk("k-half-private", keyNew(), `"p":"AQAB"`),
 		jwk("", keyNew()),
@@ -261,7 +263,7 @@ func TestKeySelection(t *testing.T) {
 	if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy("k-at", keyEvil()))); !errors.Is(err, rs.ErrInvalid) {
 		t.Errorf("second key of a kid: got error %v, want ErrInvalid", err)
 	}
-	for _, kid := range []string{"k-enc", "k-ps", "k-private", "k-half-private", "k-ec", "k-x"} {
+	for _, kid := range []string{"k-enc", "k-ps", "k-ops", "k-no-ops", "k-private", "k-half-private", "k-ec", "k-x"} {
 		if _, err := v.Verify(t.Context(), i.Token(authdtest.SignedBy(kid, keyNew()))); !errors.Is(err, rs.ErrInvalid) {
 			t.Errorf("%s: got error %v, want ErrInvalid", kid, err)
 		}
