@@ -59,6 +59,12 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 // pgxpool.ParseConfig and pgxpool.NewWithConfig. [New] refuses a pool without it where a
 // synchronous standby is configured.
 //
+// It also bounds faults of the network, in front of the host's own BeforeConnect and behind its
+// DialFunc: a connection that has fallen silent is given up within fifteen seconds (TCP keepalive
+// and TCP_USER_TIMEOUT; ConnectTimeout and PingTimeout of five seconds, where they are not set),
+// and after a failed attempt to connect, pauses of half a second to two seconds and a half keep
+// the pool from storming a database that refuses.
+//
 // It leaves MaxConns alone. pgxpool's default, the processors but at least 4, is enough: no
 // connection is held across a signature or a password hash.
 func PoolConfig(cfg *pgxpool.Config) error { return db.Configure(cfg) }

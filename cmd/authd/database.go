@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,9 +13,6 @@ import (
 	"github.com/go-authd/authd"
 	"github.com/go-authd/authd/internal/pglocal"
 )
-
-// connectTimeout bounds each attempt to connect, where the URL does not.
-const connectTimeout = 5 * time.Second
 
 // poolSize is enough to keep a PostgreSQL of a few processors busy. pgx would take 4.
 const poolSize = 16
@@ -94,9 +90,6 @@ func newPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, badURL(err)
-	}
-	if cfg.ConnConfig.ConnectTimeout == 0 {
-		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		cfg.MaxConns = poolSize

@@ -32,10 +32,14 @@ const probeNotice = "authd looks for its notice hook"
 // waits for a synchronous standby, in front of the host's own, and refuses the settings
 // that break the rule: CancelRequestContextWatcherHandler, which turns a cancelled wait
 // into success, and query modes without descriptions, the simple protocol among them.
+//
+// It also makes the pool give up on connections that have fallen silent, and ask a database
+// that refuses new ones less and less often.
 func Configure(cfg *pgxpool.Config) error {
 	if err := checkSettings(cfg); err != nil {
 		return err
 	}
+	BoundConnecting(cfg, time.Now)
 	host := cfg.ConnConfig.OnNotice
 	cfg.ConnConfig.OnNotice = func(conn *pgconn.PgConn, n *pgconn.Notice) {
 		switch { // by routine: the text is translated

@@ -56,7 +56,8 @@ func (w *wire) pool(t *testing.T, url string) *pgxpool.Pool {
 		conn, err := dial(ctx, network, addr)
 		return cutConn{conn, w}, err
 	}
-	cfg.MaxConns = 1 // so that the messages are those of one request
+	cfg.BeforeConnect = nil // no pause after a failure: attempts to connect are cut, too
+	cfg.MaxConns = 1        // so that the messages are those of one request
 	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
