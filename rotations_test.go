@@ -36,7 +36,10 @@ func TestRotationsWriteToNoIndex(t *testing.T) {
 		t.Errorf("indexes grew from %d to %d bytes in %d rotations of %d families", before, after, generations*len(families), len(families))
 	}
 	updates, hot := m.familyUpdates(int64(generations * len(families)))
-	if hot < updates*3/4 { // one moves off a page that is full right now; with an index in the way, all do
+	t.Logf("%d of %d rotations were HOT; indexes grew from %d to %d bytes", hot, updates, before, m.indexBytes())
+	// By itself all are. Where nothing can be removed meanwhile, each of the families moves off
+	// a page that is full, after eleven versions; with an index in the way, all do each time.
+	if hot < updates/2 {
 		t.Errorf("%d of %d rotations were HOT", hot, updates)
 	}
 }
