@@ -11,8 +11,8 @@ class KeysUnreachable(Exception):
 
 
 class Keys(jwt.PyJWKClient):
-    """PyJWT's own waits without end (before 2.7), forgets all keys when a fetch fails, and fetches for every
-    unknown kid. This one waits 3 s, keeps what it had, and fetches every 5 s at most."""
+    """Older PyJWT waits without end, forgets all keys when a fetch fails, and fetches for every unknown kid. This one
+    waits 3 s, keeps what it had, and fetches every 5 s at most."""
 
     asked, good = -5.0, None
 
