@@ -101,7 +101,7 @@ func TestSilentConnections(t *testing.T) {
 	refresh := func() (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		r, err := server.grants.Token(ctx, asPublic("app"), oauth.Form{"grant_type": "refresh_token", "refresh_token": token})
+		r, err := server.grants.Token(ctx, asPublic("app"), oauth.Form{"grant_type": "refresh_token", "refresh_token": token}, oauth.Device{})
 		if err != nil && !errors.Is(err, db.ErrUnavailable) && !errors.Is(err, oauth.Busy) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
