@@ -32,7 +32,7 @@ const (
 	// multiple of what it was before.
 	mostGrowth = 1.25
 	// mostSpread bounds it after the first rotations, as a multiple of the rows alone.
-	mostSpread = 1.5
+	mostSpread = 2.0
 	idle       = 3 * time.Second // that the database lets a transaction be
 )
 
