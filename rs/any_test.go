@@ -172,7 +172,18 @@ func TestAnyCloses(t *testing.T) {
 	a, b := newIssuer(t, ""), newIssuer(t, "/b")
 	cfgA, _ := a.config()
 	cfgB, _ := b.config()
-	v := joined(t, cfgA, cfgB)
+	var all []*rs.Verifier
+	for _, cfg := range []rs.Config{cfgA, cfgB} {
+		v, err := rs.New(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v) // closed by none but the joined one
+	}
+	v, err := rs.Any(all...)
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	for range 2 {
 		if err := v.Close(); err != nil {

@@ -100,6 +100,13 @@ func TestCheckMayShareAnError(t *testing.T) {
 			t.Errorf("got challenge %s", refusal.Challenge)
 		}
 	}
+	_, err := v.Verify(t.Context(), edit{"aud": `"https://api.example.com/v1"`}.token(), rs.Check(func(ctx context.Context, _ *rs.Token) error {
+		_, err := v.Verify(ctx, "another token")
+		return err
+	}))
+	if refusal, _ := errors.AsType[*rs.Error](err); strings.Count(refusal.Challenge, "resource_metadata") != 1 {
+		t.Errorf("refused by itself: got challenge %s", refusal.Challenge)
+	}
 	if shared.Challenge != `Bearer error="insufficient_scope"` {
 		t.Errorf("the host's error became %s", shared.Challenge)
 	}
@@ -224,5 +231,18 @@ func TestExpiredStaysExpired(t *testing.T) {
 
 	if got := ask(h, bearing(edit{"iat": "1699999000", "exp": "1699999600"}.token())); got.Status != 401 {
 		t.Errorf("got %+v, want 401", got)
+	}
+}
+
+// F-04: issuers forget a revocation when the token ends, so that nobody is asked about one that is over.
+func TestExpiredIsNotAskedAbout(t *testing.T) {
+	t.Parallel()
+	cfg, asked := counting()
+	v := newVerifier(t, cfg)
+
+	tok, err := v.Verify(t.Context(), edit{"iat": "1699999000", "exp": "1699999600"}.token(), rs.AllowExpired(time.Hour))
+
+	if err != nil || !tok.Expired || asked.Revocation.Load() != 0 {
+		t.Errorf("got %+v, %v after %d questions", tok, err, asked.Revocation.Load())
 	}
 }

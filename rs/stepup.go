@@ -39,7 +39,7 @@ func MaxAge(d time.Duration) Requirement {
 			return errors.New("auth_time is missing")
 		case signedIn.After(now.Add(leeway)):
 			return errors.New("auth_time is in the future")
-		case now.Sub(signedIn) > d+leeway:
+		case now.Sub(signedIn)-leeway > d:
 			return fmt.Errorf("auth_time is more than %v ago", d)
 		}
 		return nil

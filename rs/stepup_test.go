@@ -2,6 +2,7 @@ package rs_test
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ func TestStepUp(t *testing.T) {
 		{"S1-18: leeway counts", edit{"auth_time": ago(5*time.Minute + 10*time.Second)}, []rs.Requirement{rs.MaxAge(5 * time.Minute)}, ""},
 		{"a second more", edit{"auth_time": ago(5*time.Minute + 11*time.Second)}, []rs.Requirement{rs.MaxAge(5 * time.Minute)}, challenge(`, max_age="300"`)},
 		{"no auth_time", edit{"auth_time": ""}, []rs.Requirement{rs.MaxAge(100 * 365 * 24 * time.Hour)}, challenge(`, max_age="3153600000"`)},
+		{"no auth_time, and any would do", edit{"auth_time": ""}, []rs.Requirement{rs.MaxAge(math.MaxInt64)}, challenge(`, max_age="9223372036"`)},
+		{"any auth_time", edit{"auth_time": "1"}, []rs.Requirement{rs.MaxAge(math.MaxInt64)}, ""},
 		{"auth_time in the future", edit{"auth_time": ago(-11 * time.Second)}, []rs.Requirement{rs.MaxAge(time.Hour)}, challenge(`, max_age="3600"`)},
 		{"a clock that is ahead", edit{"auth_time": ago(-10 * time.Second)}, []rs.Requirement{rs.MaxAge(0)}, ""},
 		{"a negative age is none", edit{}, []rs.Requirement{rs.MaxAge(-time.Hour)}, challenge(`, max_age="0"`)},
