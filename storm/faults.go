@@ -68,9 +68,11 @@ func slowDatabase(ctx context.Context, s *storm, c *counts) error {
 	p := s.cluster.proxy
 	defer func() {
 		p.delay.Store(0)
+		p.spread.Store(0)
 		p.sliced.Store(false)
 		p.resume()
 	}()
+	s.crawl(ctx, c)
 	for ctx.Err() == nil {
 		p.delay.Store(int64(150 * time.Millisecond))
 		pause(ctx, 2*time.Second)
@@ -86,7 +88,31 @@ func slowDatabase(ctx context.Context, s *storm, c *counts) error {
 	return nil
 }
 
-const hangTime = 3 * time.Second
+// crawl is F-14: each round trip to the database takes 2 s ± 1 s. Servers answer or shed, and
+// are themselves again soon after.
+func (s *storm) crawl(ctx context.Context, c *counts) {
+	p := s.cluster.proxy
+	p.delay.Store(int64(2 * time.Second))
+	p.spread.Store(int64(time.Second))
+	pause(ctx, 5*time.Second)
+	p.delay.Store(0)
+	p.spread.Store(0)
+	fast := s.history.now()
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), recovery)
+	defer cancel()
+	for !s.history.hasSince(fast, refresh) {
+		if !pause(wait, 50*time.Millisecond) {
+			c.fault("F-14: no refresh succeeds within %v after the database was slow", recovery)
+			return
+		}
+	}
+	c.add("crawls of the database", 1)
+}
+
+const (
+	hangTime = 3 * time.Second
+	recovery = 10 * time.Second // from a slow database
+)
 
 // hang is F-47: no server is ready while the database does not answer, and each serves what
 // needs no database.

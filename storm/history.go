@@ -81,6 +81,13 @@ func (h *history) add(c *call) {
 	h.calls = append(h.calls, c)
 }
 
+// hasSince reports whether a call for d that began later succeeded.
+func (h *history) hasSince(began time.Duration, d deed) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.calls, func(c *call) bool { return c.start > began && c.deed == d && c.outcome == ok })
+}
+
 // snapshot is in the order in which calls began.
 func (h *history) snapshot() []*call {
 	h.mu.Lock()

@@ -40,7 +40,7 @@ const (
 	unjudgedOneIn = 50 // at most
 	// An outcome that is unknown may come to be so long after its call: a database that hangs
 	// goes on with what it has received.
-	lateness = hangTime + time.Second
+	lateness = 2 * hangTime
 )
 
 // operations leaves out what cannot matter, since the search is exponential in what is unknown.

@@ -51,8 +51,8 @@ func parts(o options) []part {
 		},
 		{
 			name: "slow", about: "the database is slow, answers byte by byte, and hangs (F-14, F-15, F-47)",
-			length: length(6, 60), grace: 10 * time.Second, fault: slowDatabase,
-			least: map[string]int{"refreshes": few(10, 100), "hangs of the database": few(1, 5)},
+			length: length(12, 60), grace: 20 * time.Second, fault: slowDatabase,
+			least: map[string]int{"refreshes": few(10, 100), "crawls of the database": 1, "hangs of the database": few(1, 5)},
 		},
 		{
 			name: "crowd", about: "one family is asked for by many, and locked (F-12, F-13)", noLosses: true,

@@ -21,10 +21,10 @@ type proxy struct {
 	// Every n-th commit is cut; 0: none. Before: what it commits was executed, and the COMMIT
 	// never arrives. After: it is done, and its answer never arrives.
 	cutBefore, cutAfter atomic.Int64
-	delay               atomic.Int64 // of each pipeline, in nanoseconds
+	delay, spread       atomic.Int64 // of each pipeline, in nanoseconds: delay less spread, delay, delay and spread, in turn
 	sliced              atomic.Bool  // answers arrive byte by byte
 
-	tries, commits, before, after, opened atomic.Int64 // counted
+	tries, commits, before, after, opened, delayed atomic.Int64 // counted
 
 	mu       sync.Mutex
 	gate     chan struct{} // closed while messages may pass
@@ -161,12 +161,16 @@ func (p *proxy) requests(client *bufio.Reader, server net.Conn, withhold *atomic
 			}
 		}
 		if m.IsAnswered() {
-			time.Sleep(time.Duration(p.delay.Load()))
+			time.Sleep(p.nextDelay())
 		}
 		if _, err := server.Write(m.Bytes); err != nil {
 			return
 		}
 	}
+}
+
+func (p *proxy) nextDelay() time.Duration {
+	return time.Duration(p.delay.Load() + (p.delayed.Add(1)%3-1)*p.spread.Load())
 }
 
 func everyNth(n *atomic.Int64, count int64) bool {
