@@ -54,7 +54,7 @@ func ask(h http.Handler, r *http.Request) answer {
 	return a
 }
 
-// The table of answers: missing, malformed, expired, invalid, scope missing.
+// F-14, F-21, S0-13, M-19, Flask-JWT J-10: the table of answers, missing, malformed, expired, invalid, scope missing.
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	good := edit{}.token()
@@ -209,7 +209,7 @@ func (failingKeys) PublicKey(context.Context, string) (crypto.PublicKey, error) 
 	return nil, errors.New("database is down")
 }
 
-// An outage is no verdict on the token: clients throw tokens away on 401.
+// F-92: an outage is no verdict on the token: clients throw tokens away on 401.
 func TestKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	cfg := offline()
@@ -254,6 +254,7 @@ func TestRealmIsQuoted(t *testing.T) {
 	}
 }
 
+// S0-11, F-07: outside of requests there is nobody, and no panic.
 func TestFromContextWithoutMiddleware(t *testing.T) {
 	t.Parallel()
 	if tok, ok := rs.FromContext(t.Context()); ok || tok != nil {

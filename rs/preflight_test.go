@@ -62,7 +62,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// R-2, S3-13, S0-13: middlewares are per method and route, and need no adapter.
+// R-2, S2-22, S3-13, S0-13, F-106: middlewares are per method and route, and need no adapter.
 func TestPerMethod(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, offline())

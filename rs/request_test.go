@@ -142,7 +142,7 @@ func TestVerifyRequestOfAnotherVerifier(t *testing.T) {
 	}
 }
 
-// S0-16, J-02: a middleware of the host's own.
+// S0-16, F-15, Flask-JWT J-02: a middleware of the host's own.
 func TestOwnMiddleware(t *testing.T) {
 	t.Parallel()
 	cfg, asked := counting()

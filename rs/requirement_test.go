@@ -144,7 +144,7 @@ func TestAnyScope(t *testing.T) {
 	}
 }
 
-// P-05, J-08: claims that a route needs; that it needs them is said before anybody is asked about the token.
+// P-05, Flask-JWT J-08: claims that a route needs; that it needs them is said before anybody is asked about the token.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	cfg, asked := counting()

@@ -23,7 +23,7 @@ func (f checkerFunc) Revoked(ctx context.Context, t *rs.Token) (bool, error) { r
 
 var errNoRedis = errors.New("no connection")
 
-// RFC 6750 §3.1: a revoked token is an invalid_token; that nobody knows is no verdict on it.
+// S3-20, S3-21, F-38, RFC 6750 §3.1: a revoked token is an invalid_token; that nobody knows is no verdict on it.
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	user := answer{Status: 200, Body: "usr_1"}
@@ -66,7 +66,7 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// A Checker may be a question to somebody else: nobody makes us ask about a token that would be refused anyway.
+// F-96: a Checker may be a question to somebody else: nobody makes us ask about a token that would be refused anyway.
 func TestRevocationIsAskedLast(t *testing.T) {
 	t.Parallel()
 	var asked []string

@@ -14,7 +14,7 @@ import (
 	"github.com/go-authd/authd/rs"
 )
 
-// F-41, F-108, S1-08: who a token speaks for is loaded, and what the loader says of nobody is no leak.
+// F-41, F-108, S1-03, S1-08, Flask-JWT J-03, J-04: who a token speaks for is loaded, and what the loader says of nobody is no leak.
 func TestSubjectLoader(t *testing.T) {
 	t.Parallel()
 	invalid := answer{Status: 401, Challenge: `Bearer error="invalid_token", error_description="token invalid"`, Error: "invalid_token"}

@@ -24,6 +24,7 @@ import (
 	"github.com/go-authd/authd/rs"
 )
 
+// S0-14, S0-20, F-04, P-02, P-03: a token that did not come by HTTP.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, offline())
@@ -387,6 +388,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// P-16, P-17: keys that are too small, or none for RS256.
 func TestVerifyWithUnusableKeys(t *testing.T) {
 	t.Parallel()
 	pub := keyAT().PublicKey
@@ -424,6 +426,7 @@ func TestVerifyWithUnusableKeys(t *testing.T) {
 	}
 }
 
+// S0-05, S3-03, F-46, F-47, F-91, M-06, M-14, Flask-JWT J-01: what is missing or wrong fails at start.
 func TestNewRefusesConfig(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
