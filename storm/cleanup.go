@@ -177,27 +177,27 @@ func (w *weighing) judgeActivity(ctx context.Context, conn *pgx.Conn, start acti
 	var did activity
 	reported, err := await(ctx, func() (bool, error) {
 		now, err := readActivity(ctx, conn)
-		did = activity{Scans: now.Scans - start.Scans, Read: now.Read - start.Read, Deleted: now.Deleted - start.Deleted}
+		did = activity{Scanned: now.Scanned - start.Scanned, Read: now.Read - start.Read, Deleted: now.Deleted - start.Deleted}
 		return did.Deleted >= int64(rows), err
 	})
 	if err != nil {
 		return err
 	}
 	w.want(reported, "rows deleted, by pg_stat_user_tables", "%d, want %d", did.Deleted, rows)
-	w.want(did.Scans == 0, "sequential scans of the tables", "%d", did.Scans)
+	w.want(did.Scanned < fewThousand, "rows read by scans of a whole table", "%d, want less than live in one", did.Scanned)
 	// Each server passes each entry, and again in each round that begins while a lock is held.
 	w.tell("index entries read for each row deleted", "%.2f", float64(did.Read)/float64(rows))
 	return nil
 }
 
 // activity of all sessions, by pg_stat_user_tables and pg_stat_user_indexes.
-type activity struct{ Scans, Read, Deleted int64 }
+type activity struct{ Scanned, Read, Deleted int64 }
 
 func readActivity(ctx context.Context, conn *pgx.Conn) (a activity, err error) {
 	err = conn.QueryRow(ctx, `
-select sum(t.seq_scan)::bigint, sum(t.n_tup_del)::bigint,
+select sum(t.seq_tup_read)::bigint, sum(t.n_tup_del)::bigint,
   (select sum(i.idx_tup_read)::bigint from pg_stat_user_indexes i where i.indexrelname in ('token_families_absolute_exp', 'revoked_tokens_exp'))
-from pg_stat_user_tables t where t.relname in ('token_families', 'revoked_tokens')`).Scan(&a.Scans, &a.Deleted, &a.Read)
+from pg_stat_user_tables t where t.relname in ('token_families', 'revoked_tokens')`).Scan(&a.Scanned, &a.Deleted, &a.Read)
 	return a, err
 }
 

@@ -73,9 +73,20 @@ func (d *DB) DeleteStaleAttempts(ctx context.Context, from time.Time, limit int)
 	return d.delete(ctx, "delete stale login attempts", deleteStaleAttempts, from, limit)
 }
 
-// delete needs no durable commit: what comes back is deleted again. Each batch is planned
-// anew: a plan that was made when there were few rows, and kept, would go through the whole
-// of the table when there are many, until the next ANALYZE.
-func (d *DB) delete(ctx context.Context, doing, sql string, from time.Time, limit int) (Deleted, error) {
-	return one[Deleted](ctx, d, doing, sql, pgx.QueryExecModeCacheDescribe, limit, from)
+// planBatch leaves the ordered index scan as the one way to find rows, whatever the table's
+// statistics are. While they are of a time when it was small, the planner would go through
+// the whole of it for each batch, or sort all that is dead.
+const planBatch = `
+select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)`
+
+// delete needs no durable commit: what comes back is deleted again.
+func (d *DB) delete(ctx context.Context, doing, sql string, from time.Time, limit int) (out Deleted, err error) {
+	var b pgx.Batch // one implicit transaction
+	b.Queue(planBatch)
+	b.Queue(sql, limit, from).Query(func(rows pgx.Rows) (err error) {
+		out, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Deleted])
+		return err
+	})
+	err = d.querier().SendBatch(ctx, &b).Close()
+	return out, fault(doing, err)
 }
