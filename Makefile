@@ -28,11 +28,12 @@ fuzz: ## each fuzz target for FUZZTIME
 	@scripts/test-setup
 	$(WITH_POSTGRES) scripts/fuzz $(FUZZTIME)
 
-bench: ## throughput as ratios to the limit measured in the same run, with either signer
+bench: ## throughput as ratios to the limit measured in the same run, with either signer; rs beside other verifiers
 	@scripts/postgres
 	@scripts/libcrypto
 	@go run ./bench
 	@go run -tags openssl ./bench
+	@cd bench/verify && go run .
 
 lint: ## gofumpt, vet, staticcheck
 	scripts/lint

@@ -25,6 +25,7 @@ type verified struct {
 	audience  [1]string      // of a token with one, as most have
 	key       *rsa.PublicKey // that the signature held with
 	size      int            // bytes of memory, rather too many
+	isNested  bool           // a claim is an array or an object
 }
 
 // tokenOf makes the Token of one question: what its readers do to it must not reach another request.
@@ -40,17 +41,18 @@ func (d *verified) tokenOf(found credential, s state) *Token {
 	texts := append(append(own.texts[:0], t.Scopes...), t.Audience...)
 	scopes := len(t.Scopes)
 	t.Scopes, t.Audience = texts[:scopes:scopes], texts[scopes:len(texts):len(texts)]
-	t.Claims = copyObject(t.Claims)
+	if d.isNested {
+		t.Claims = copyObject(t.Claims)
+	} else {
+		t.Claims = maps.Clone(t.Claims)
+	}
 	return t
 }
 
 func copyObject(object map[string]any) map[string]any {
-	c := maps.Clone(object)
+	c := make(map[string]any, len(object))
 	for name, value := range object {
-		switch value.(type) {
-		case []any, map[string]any:
-			c[name] = copyValue(value)
-		}
+		c[name] = copyValue(value)
 	}
 	return c
 }
@@ -76,8 +78,15 @@ const (
 	sizeOfMember   = 100
 )
 
-func (d *verified) measure() int {
-	return sizeOfVerified + 2*len(d.raw) + 16*(len(d.token.Scopes)+len(d.token.Audience)) + sizeOf(d.token.Claims)
+// measure sets what can be known of d only once its claims are.
+func (d *verified) measure() {
+	d.size = sizeOfVerified + 2*len(d.raw) + 16*(len(d.token.Scopes)+len(d.token.Audience)) + sizeOf(d.token.Claims)
+	for _, value := range d.token.Claims {
+		switch value.(type) {
+		case []any, map[string]any:
+			d.isNested = true
+		}
+	}
 }
 
 func sizeOf(value any) int {
@@ -114,7 +123,7 @@ type seenTokens struct {
 }
 
 // get returns nil for a token that is not remembered.
-func (s *seenTokens) get(raw string, now time.Time) *verified {
+func (s *seenTokens) get(raw string, now func() time.Time) *verified {
 	if len(raw) > oauth.MaxTokenBytes {
 		return nil
 	}
@@ -125,7 +134,7 @@ func (s *seenTokens) get(raw string, now time.Time) *verified {
 	}
 	s.mu.RUnlock()
 	if d != nil && !young {
-		s.put(d, now)
+		s.put(d, now())
 	}
 	return d
 }
@@ -142,16 +151,16 @@ func (s *seenTokens) has(raw string) bool {
 func (s *seenTokens) put(d *verified, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.young[d.raw] != nil { // somebody else was faster
-		return
-	}
 	if s.young == nil || s.size+d.size > maxSeenBytes/2 || now.Sub(s.turnedAt) >= seenTurn {
 		s.young, s.old = make(map[string]*verified), s.young
 		s.size, s.turnedAt = 0, now
 	}
 	delete(s.old, d.raw)
+	count := len(s.young)
 	s.young[d.raw] = d
-	s.size += d.size
+	if len(s.young) > count { // else somebody was faster, with the same
+		s.size += d.size
+	}
 }
 
 // drop forgets d, unless another has taken its place.

@@ -83,6 +83,6 @@ func decodedToken(t *testing.T, payload string) *verified {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.size = d.measure()
+	d.measure()
 	return d
 }

@@ -87,7 +87,7 @@ func (v *Verifier) verify(ctx context.Context, raw string) (*verified, *Error) {
 
 // recall finds a token that was good before, if its key still is: with a key an issuer withdraws all that it signed.
 func (v *Verifier) recall(ctx context.Context, raw string) (*verified, *Error) {
-	d := v.seen.get(raw, v.cfg.Now())
+	d := v.seen.get(raw, v.cfg.Now)
 	if d == nil {
 		return nil, nil
 	}
@@ -120,7 +120,7 @@ func (v *Verifier) read(ctx context.Context, raw string) (*verified, *Error) {
 		return nil, invalid(err)
 	}
 	d.key = key
-	d.size = d.measure()
+	d.measure()
 	return d, nil
 }
 

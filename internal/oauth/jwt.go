@@ -85,7 +85,7 @@ func appendSegment(dst, segment []byte) ([]byte, error) {
 	if len(segment) == 0 {
 		return nil, errors.New("is empty")
 	}
-	if bytes.ContainsAny(segment, "\r\n") {
+	if bytes.IndexByte(segment, '\r') >= 0 || bytes.IndexByte(segment, '\n') >= 0 {
 		return nil, errors.New("has a line break")
 	}
 	dst, err := strictBase64.AppendDecode(dst, segment)
@@ -142,7 +142,12 @@ func (c *Compact) readHeader(in string) error {
 
 // isKid keeps line breaks, escapes and direction marks out of logs, and NUL out of SQL.
 func isKid(s string) bool {
-	return s != "" && len(s) <= maxKidBytes && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	for _, c := range s {
+		if c < ' ' || c >= 0x7f && !unicode.IsPrint(c) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxKidBytes
 }
 
 // TypIs reports whether a typ header names the media type application/want. The comparison ignores case, and the
