@@ -81,6 +81,7 @@ func flush(code string) string {
 	return strings.Join(lines, "\n")
 }
 
+// S1-23: the documentation is one that can be followed.
 func TestLinksResolve(t *testing.T) {
 	t.Parallel()
 	for _, page := range documents(t) {

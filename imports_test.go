@@ -118,6 +118,7 @@ type listed struct {
 	TestGoFiles []string // those of the package itself, not of its _test
 }
 
+// S1-01, M-27: what the modules depend on is written down, and nothing else.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	packages := listPackages(t)

@@ -108,7 +108,8 @@ func TestSeedTokenAnswer(t *testing.T) {
 	}
 }
 
-// What an unmodified verifier of the tutorials needs of a token, X-01 to X-12; S0-02, S4-03, S4-19, F-44, F-51, P-01.
+// What an unmodified verifier of the tutorials needs of a token; S0-02, S4-03, S4-19, F-44, F-51, F-73, F-74, F-79, P-01.
+// S1-04, S3-01: it is signed, not encrypted: anybody reads it without a key, as part does.
 func TestSeedInteropClaims(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -149,7 +150,7 @@ func isText(v any) bool { s, ok := v.(string); return ok && s != "" }
 
 func isInteger(v any) bool { n, ok := v.(float64); return ok && n == math.Trunc(n) }
 
-// X-13 to X-17, X-21: the JWKS as plain verifiers want it.
+// X-13, X-14, X-15, X-16, X-17, X-21: the JWKS as plain verifiers want it; F-115: those that take the first key, too.
 // S0-03, M-04: who verifies cannot sign; P-17, P-23, X-14, X-15: RSA keys for signatures of 2048 bits or more, and nothing else.
 func TestSeedInteropJWKS(t *testing.T) {
 	t.Parallel()
@@ -199,7 +200,8 @@ func TestSeedInteropIntrospection(t *testing.T) {
 	}
 }
 
-// S2-24 to S2-26, S2-36, M-15, F-103, F-104: refreshing, by POST, with a token that is for nothing else and lives once.
+// S2-24, S2-25, S2-26, S2-36, F-23, M-15, F-103, F-104: refreshing, by POST, with a token that is for nothing else and
+// lives once.
 func TestSeedRefresh(t *testing.T) {
 	t.Parallel()
 	h, _ := tutorial(t)
@@ -279,4 +281,25 @@ func TestSeedTimesOfEachToken(t *testing.T) {
 	if moved < 3600 || h.introspect(api, before.str("access_token")) || !h.introspect(api, after.str("access_token")) {
 		t.Errorf("iat moved by %v s", moved)
 	}
+}
+
+// S3-15: what people type is a value and never a part of a statement.
+func TestSeedTextIsNoSQL(t *testing.T) {
+	t.Parallel()
+	h, _ := tutorial(t)
+	for _, text := range []string{`' or '1'='1`, `'; drop schema authd cascade; --`, `$1`, `%s`, `\\'; select 1; --`} {
+		for _, name := range []string{"username", "password", "client_id", "scope"} {
+			members := map[string]string{"client_id": "app", "username": "ada", "password": password}
+			members[name] = text
+			body, err := json.Marshal(members)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := h.json("/account/login", string(body)); a.status != 400 && a.status != 401 {
+				t.Errorf("%s %s: got %d %s", name, text, a.status, a.raw)
+			}
+		}
+	}
+	h.json("/account/register", `{"client_id":"app","username":"bob","password":"'; drop schema authd cascade; --"}`).want(t, 201, "")
+	h.json("/account/login", `{"client_id":"app","username":"bob","password":"'; drop schema authd cascade; --"}`).want(t, 200, "")
 }

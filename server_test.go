@@ -65,6 +65,7 @@ func TestLifeOfAToken(t *testing.T) {
 }
 
 // M-24, S1-16: no endpoint exists that the configuration did not turn on.
+// Flask-JWT J-05: JWT_AUTH_URL_RULE = None.
 func TestEndpointsThatAreOff(t *testing.T) {
 	t.Parallel()
 	plain := newHarness(t, func(c *authd.Config) { c.Accounts = false })
@@ -103,6 +104,7 @@ func (hostUsers) Authenticate(_ context.Context, username, pw string) (authd.Sub
 }
 
 // S0-05, S1-03, S1-14, F-40: users of the host, who says the subject.
+// F-01, Flask-JWT J-01, J-04: what JWTManager(app) and JWT(app, authenticate, identity) are given.
 func TestHostUsers(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(c *authd.Config) { c.Authenticator = hostUsers{} })
@@ -250,6 +252,7 @@ func TestHostHeaders(t *testing.T) {
 
 // S-01: with the database away, everything that needs it is 503 with Retry-After, and what
 // verifiers need is served.
+// verifiers get the keys while the database is away.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
@@ -283,6 +286,7 @@ func TestDatabaseAway(t *testing.T) {
 
 // M-10, M-29, S2-35: the log of a whole life, at debug level, holds no credential; nor does the
 // database, or any event.
+// S2-10: nor a secret of the configuration.
 func TestNoSecretAnywhere(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)

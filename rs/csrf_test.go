@@ -24,6 +24,7 @@ var crossSite = answer{
 }
 
 // F-06, F-60a, F-60c, F-70, F-71, F-72: with a good token in the cookie, a request still has to come from the application.
+// F-82: the refusal is 403, since another token would not help.
 func TestCSRF(t *testing.T) {
 	t.Parallel()
 	c := newCookies(t, func(c *rs.CookieConfig) { c.TrustedOrigins = []string{"https://app.example"} })

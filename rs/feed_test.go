@@ -96,6 +96,7 @@ func dripping(r *http.Request) (*http.Response, error) {
 }
 
 // protocol.md, Revocation: the kinds of entries, and "before: a token with a smaller iat is dead".
+// the feed says it of keys and of families, too.
 func TestFeedEntries(t *testing.T) {
 	t.Parallel()
 	const second = time.Second

@@ -167,6 +167,7 @@ func TestIntrospectionAnswers(t *testing.T) {
 }
 
 // An outage is no verdict on the token: clients throw tokens away on 401.
+// whoever must ask refuses with 503 meanwhile.
 func TestIntrospectionOutage(t *testing.T) {
 	t.Parallel()
 	inIntrospectionBubble(t, nil, func(t *testing.T, v *rs.Verifier, n *feedNet, log *logBuffer) {

@@ -70,6 +70,7 @@ func TestNewFails(t *testing.T) {
 }
 
 // J-08: what anybody can invent must not become load on the issuer, nor wait for it one by one.
+// P-21, X-21: PyJWT fetches for each of them.
 func TestJunkKidsCostOneFetch(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
@@ -134,6 +135,7 @@ func TestRotation(t *testing.T) {
 }
 
 // Contract of the cache: whoever's key is in memory does not wait for the network.
+// P-18: the cache of keys.
 func TestKnownKeysDoNotWait(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")
@@ -167,6 +169,7 @@ func TestKnownKeysDoNotWait(t *testing.T) {
 }
 
 // J-51: whatever the endpoint answers, the last good set stays, and the failure is logged.
+// P-22, X-16: PyJWT forgets the keys that it had.
 func TestPoisonedJWKS(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -273,6 +276,7 @@ func TestKeySelection(t *testing.T) {
 	}
 }
 
+// P-19: the set is not sent again while it is the same.
 func TestETag(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t, "")

@@ -30,6 +30,7 @@ func (q request) build() *http.Request {
 }
 
 // F-24, F-56: each route says where its token is; whatever it does not say is not read.
+// F-63a, F-64a: of any name, on the routes that say so.
 func TestLocation(t *testing.T) {
 	t.Parallel()
 	good := edit{}.token()

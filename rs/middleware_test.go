@@ -55,6 +55,7 @@ func ask(h http.Handler, r *http.Request) answer {
 }
 
 // F-14, F-21, S0-13, M-19, Flask-JWT J-10: the table of answers, missing, malformed, expired, invalid, scope missing.
+// F-14: the decorator, with and without optional.
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	good := edit{}.token()
@@ -117,6 +118,7 @@ func TestMiddleware(t *testing.T) {
 const formType = "application/x-www-form-urlencoded"
 
 // J-46: a token in query or form is never accepted, and beside one in the header it is refused (RFC 6750 §2).
+// F-63a, F-64a: nobody reads ?jwt= or a member of the body unless the route says so.
 func TestTokenElsewhere(t *testing.T) {
 	t.Parallel()
 	good := edit{}.token()

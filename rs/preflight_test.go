@@ -63,6 +63,7 @@ func TestPreflight(t *testing.T) {
 }
 
 // R-2, S2-22, S3-13, S0-13, F-106: middlewares are per method and route, and need no adapter.
+// S2-22: what is left out of the middleware does not compile, as the bare decorator does.
 func TestPerMethod(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, offline())

@@ -24,6 +24,7 @@ func (f checkerFunc) Revoked(ctx context.Context, t *rs.Token) (bool, error) { r
 var errNoRedis = errors.New("no connection")
 
 // S3-20, S3-21, F-38, RFC 6750 §3.1: a revoked token is an invalid_token; that nobody knows is no verdict on it.
+// S3-20, F-38: the blocklist is asked about tokens that are good in every other way.
 func TestRevocation(t *testing.T) {
 	t.Parallel()
 	user := answer{Status: 200, Body: "usr_1"}

@@ -18,7 +18,7 @@ import (
 )
 
 // What the tutorials for Flask-JWT, Flask-JWT-Extended and PyJWT do with a token, and the mistakes in them that must not
-// be copied; the names are those of the rows of what they have.
+// be copied; P-14: expired and invalid are two errors. The names are those of the rows of what they have.
 func TestTokensOfTheTutorials(t *testing.T) {
 	t.Parallel()
 	invalid := `401 invalid_token Bearer error="invalid_token", error_description="token invalid"`
@@ -47,7 +47,7 @@ func TestTokensOfTheTutorials(t *testing.T) {
 		{"F-47, P-11: another issuer", []authdtest.Shape{authdtest.WrongIssuer()}, invalid},
 		{"M-14, F-80: without kid", []authdtest.Shape{authdtest.WithoutHeader("kid")}, invalid},
 		{"F-29, P-23: an unknown kid", []authdtest.Shape{authdtest.UnknownKid()}, invalid},
-		{"S4-05, M-04, F-45, P-15: signed with the public key as secret", []authdtest.Shape{authdtest.HS256WithPublicKey()}, invalid},
+		{"S2-11, S4-05, M-04, F-45, P-15, Flask-JWT J-06: signed with the public key as secret", []authdtest.Shape{authdtest.HS256WithPublicKey()}, invalid},
 		{"S4-05, P-06, P-15: unsigned", []authdtest.Shape{authdtest.Unsigned()}, invalid},
 		{"S0-03, S2-03: signed by somebody else", []authdtest.Shape{authdtest.WrongKey()}, invalid},
 		{"F-51, P-08: not valid yet", []authdtest.Shape{authdtest.NotYetValid()}, invalid},

@@ -7,6 +7,7 @@ import (
 	"github.com/go-authd/authd/rs"
 )
 
+// F-55b, F-29: public keys that are given, chosen by kid.
 func TestStaticKeys(t *testing.T) {
 	t.Parallel()
 	keys, err := rs.StaticKeys([]byte(set(jwk("k-at", keyAT()), `{"kty":"EC","kid":"other"}`)))

@@ -67,6 +67,7 @@ func TestSubjectLoader(t *testing.T) {
 }
 
 // F-12, F-13: what was loaded has a type, and asking for another one is no panic.
+// Flask-JWT J-03: current_identity.
 func TestSubjectAs(t *testing.T) {
 	t.Parallel()
 	cfg := offline()

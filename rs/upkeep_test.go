@@ -68,6 +68,7 @@ func (k *timedKeys) after(d time.Duration, failing bool) (asked int) {
 
 // Keys are refreshed as the issuer's max-age says, between a second and an hour, and while that fails every 30 s, or
 // as often as max-age says if that is more often.
+// P-18, P-19: the issuer says how long keys are kept, within bounds.
 func TestUpkeep(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -133,6 +134,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 }
 
 // J-51: an answer that does not end is given up after 5 s.
+// P-24: PyJWT before 2.7 waits for ever.
 func TestDrip(t *testing.T) {
 	t.Parallel()
 	junk := forge(`{"alg":"RS256","kid":"junk","typ":"at+jwt"}`, "{}", keyEvil())

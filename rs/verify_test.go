@@ -25,6 +25,7 @@ import (
 )
 
 // S0-14, S0-20, F-04, P-02, P-03: a token that did not come by HTTP.
+// S0-14, P-02: outside of a request, and all that the token says is there.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	v := newVerifier(t, offline())
@@ -389,6 +390,7 @@ func TestScopes(t *testing.T) {
 }
 
 // P-16, P-17: keys that are too small, or none for RS256.
+// P-16: RSA keys of a safe length, and nothing else.
 func TestVerifyWithUnusableKeys(t *testing.T) {
 	t.Parallel()
 	pub := keyAT().PublicKey
@@ -427,6 +429,7 @@ func TestVerifyWithUnusableKeys(t *testing.T) {
 }
 
 // S0-05, S3-03, F-46, F-47, F-91, M-06, M-14, Flask-JWT J-01: what is missing or wrong fails at start.
+// F-91, F-46, F-47: wrong use is an error at the start, not a 500 at a request.
 func TestNewRefusesConfig(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

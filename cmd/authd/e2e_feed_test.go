@@ -14,6 +14,7 @@ import (
 
 // What is ended at one of three replicas is refused by a resource server that verifies
 // offline, and that follows the feed at whichever replica the balancer sends it to.
+// the feed.
 func TestOfflineVerifiersHearOfRevocations(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

@@ -103,6 +103,7 @@ func (s *serving) terminate(t *testing.T) {
 
 // F-37: at SIGTERM the server is no longer ready while it still answers what is under way,
 // and it ends with status 0.
+// S1-22, M-26: a server for production, which the tutorials' app.run() is not.
 func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	s := startServing(t)

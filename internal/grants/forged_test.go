@@ -157,6 +157,7 @@ func neighbour(c byte) byte {
 }
 
 // J-44: no variant of a revoked token revives it, and the token itself stays dead.
+// F-111: nothing takes a revocation back.
 func TestRevokedTokenStaysDead(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -47,6 +47,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+// M-16: no life beyond the client's bound.
 func TestTokenRequests(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -193,6 +194,7 @@ func TestLoginForOneResource(t *testing.T) {
 }
 
 // F-109: claims of the host.
+// F-27: additional_claims_loader.
 func TestClaimsHook(t *testing.T) {
 	t.Parallel()
 	denied := oauth.Errorf(oauth.AccessDenied, "no")

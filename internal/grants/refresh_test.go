@@ -253,6 +253,7 @@ func TestDeadFamilies(t *testing.T) {
 }
 
 // refreshed in time for ever, a family ends at its absolute lifetime all the same.
+// F-43: an unused refresh token ends sooner, and none goes on for ever.
 func TestAbsoluteLifetime(t *testing.T) {
 	t.Parallel()
 	f := setup(t)

@@ -195,6 +195,7 @@ func mustPoll(t testing.TB, r *Rings) {
 	}
 }
 
+// F-55a: the private keys are made here, and not given.
 func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -65,6 +65,7 @@ func TestRotateRefreshRingPublishesForAFamily(t *testing.T) {
 	}
 }
 
+// a key is published before it signs.
 func TestRotateSafeLead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -213,6 +214,7 @@ func TestRotateConcurrently(t *testing.T) {
 // A verifier that has the JWKS of one moment finds in it the key of every token that any
 // replica signs while it may keep the set (K-05, K-06): signing never goes to a key that
 // was not in the set before.
+// a retired key stays published.
 func TestTokensVerifyThroughRotations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

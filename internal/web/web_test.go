@@ -48,6 +48,7 @@ func errorOf(t testing.TB, w *httptest.ResponseRecorder) string {
 	return body.Error
 }
 
+// F-115, X-28: the metadata stands where RFC 8414 and OpenID Connect Discovery look for it.
 func TestIssuerWithAPath(t *testing.T) {
 	t.Parallel()
 	cfg := config(services{})
