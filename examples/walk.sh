@@ -51,8 +51,9 @@ published() { curl -sS "$issuer/.well-known/jwks.json" | jq -r '.keys[].kid'; }
 #   lower_case  of a good one behind "bearer"
 #   two         of two credentials in one header
 #   revocation  feed, or introspection
+#   cooldown    seconds between fetches of keys that it does not know, if that is worth waiting for
 walk() {
-  : "${bad:=401}" "${lower_case:=200}" "${two:=400|401}" "${revocation:?}"
+  : "${bad:=401}" "${lower_case:=200}" "${two:=400|401}" "${revocation:?}" "${cooldown:=0}"
   sign_in
   routes
   refusals
@@ -151,14 +152,15 @@ sign_in_by() {
 kid_of() { cut -d . -f 1 <<<"$1" | tr _- /+ | base64 -d 2>/dev/null | member kid; }
 
 outage() {
-  local junk
+  local junk fetched=$((cooldown > 0 ? SECONDS + cooldown + 1 : 0))
   junk=$(with_header '{"alg":"RS256","typ":"at+jwt","kid":"junk again"}' "$access_token")
   say "X-25: authd hangs; keys are in memory; what needs an answer is refused with 503, and keeps nobody waiting for long"
   kill -STOP "$authd_pid"
   if [ "$revocation" = feed ]; then want 200 -H "$(bearer "$access_token")" "$api/me"; fi
   if [ "$revocation" = introspection ]; then want 503 -H "$(bearer "$access_token")" "$api/me"; fi
   want "$bad" -H "$(bearer x.y.z)" "$api/me"
-  say "X-22: an unknown key during it takes nothing from the known ones"
+  say "X-22: an unknown key, which is asked for in vain, takes nothing from the known ones"
+  while [ $SECONDS -lt $fetched ]; do curl -sS -o "$work/answer" -H "$(bearer "$junk")" "$api/me"; done
   want "$bad|503" -H "$(bearer "$junk")" "$api/me"
   if [ "$revocation" = feed ]; then want 200 -H "$(bearer "$access_token")" "$api/me"; fi
   kill -CONT "$authd_pid"
