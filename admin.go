@@ -3,6 +3,7 @@ package authd
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -43,9 +44,15 @@ func NewAdmin(ctx context.Context, pool *pgxpool.Pool) (*Admin, error) {
 type Client struct {
 	ID   string
 	Name string
-	// AuthMethod is client_secret_basic (default), client_secret_post, or none for a
-	// public client.
+	// AuthMethod is client_secret_basic (default), client_secret_post, private_key_jwt, or
+	// none for a public client.
 	AuthMethod string
+	// JWKS holds the public keys of a client with private_key_jwt (RFC 7517): RSA keys of
+	// 2048 bits or more, or on P-256. With two of them, a key is changed without downtime.
+	JWKS json.RawMessage
+	// JWKSURI is where to get them instead: an https URL on the open Internet, read again
+	// after 5 minutes at the latest, and for a key that is not known at most every 30 s.
+	JWKSURI string
 	// GrantTypes default to client_credentials for a confidential client, and to
 	// authorization_code and refresh_token for a public one.
 	GrantTypes []string
@@ -76,7 +83,7 @@ type ClientSecret struct {
 }
 
 // CreateClient registers c and returns it with its secret, which nobody can read again;
-// "" for a public client. It returns an [*InvalidError] or an error wrapping [ErrExists].
+// "" for a client without one. It returns an [*InvalidError] or an error wrapping [ErrExists].
 func (a *Admin) CreateClient(ctx context.Context, c Client) (Client, string, error) {
 	made, secret, err := a.clients.Create(ctx, c.internal())
 	return publicClient(made), secret, public(err)

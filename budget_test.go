@@ -99,6 +99,22 @@ func TestBudgetPerRequest(t *testing.T) {
 			func(m *metered) *http.Request { return m.form("shop", "/oauth2/revoke", "token", "garbage") },
 			cost{RoundTrips: 1},
 		},
+		// RFC 7523: the client, whose keys verify; the jti, which is committed before anything
+		// else happens; and then what the call itself costs.
+		{
+			"client_credentials with an assertion keeps its jti, in three round trips and one commit",
+			func(m *metered) *http.Request {
+				return m.asserted("signer", "/oauth2/token", "grant_type", "client_credentials")
+			},
+			cost{Signatures: 1, RoundTrips: 3, Commits: 1, Inserted: 1},
+		},
+		{
+			"introspection with an assertion is three round trips and one commit",
+			func(m *metered) *http.Request {
+				return m.asserted("signer", "/oauth2/introspect", "token", m.tokens(m.clientCredentials()).Access)
+			},
+			cost{RoundTrips: 3, Commits: 1, Inserted: 1},
+		},
 		{
 			"a list of the own families is one read",
 			func(m *metered) *http.Request {
@@ -167,6 +183,7 @@ type metered struct {
 	pool    *pgxpool.Pool // uncounted
 	trips   *roundTrips
 	secrets map[string]string // by client
+	pair    keyPair           // of the client signer
 }
 
 func newMetered(t *testing.T) *metered {
@@ -189,6 +206,10 @@ func newMetered(t *testing.T) *metered {
 	m.register(authd.Client{
 		ID: "shop", GrantTypes: []string{"client_credentials", "refresh_token"}, Scopes: []string{"read", "write"},
 		Audiences: []string{"https://api.example"}, FirstParty: true,
+	})
+	m.pair = newKeyPair(t, "1")
+	m.register(authd.Client{
+		ID: "signer", AuthMethod: "private_key_jwt", JWKS: jwksOf(t, m.pair), Audiences: []string{"https://api.example"}, ResourceServer: true,
 	})
 	m.register(authd.Client{ID: "api", Audiences: []string{"https://api.example"}, ResourceServer: true})
 	if _, err := m.srv.CreateUser(t.Context(), authd.NewUser{Username: budgetUser, Password: budgetPassword}); err != nil {
@@ -286,6 +307,13 @@ func (m *metered) form(client, path string, fields ...string) *http.Request {
 	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, path, strings.NewReader(body.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, m.secrets[client])
+	return r
+}
+
+// asserted is a call of a client with an assertion.
+func (m *metered) asserted(client, path string, fields ...string) *http.Request {
+	r := m.form(client, path, asserted(m.pair.assertion(m.t, client, "https://as.example"), fields...)...)
+	r.Header.Del("Authorization")
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/outbound"
 )
 
 // Config configures [New]. Issuer, DB and KeyEncryptionKeys are required; every other
@@ -107,6 +108,7 @@ type Config struct {
 	Random io.Reader
 
 	withTimeout func(context.Context, time.Duration) (context.Context, context.CancelFunc) // of hooks; tests set it
+	outbound    outbound.Config                                                            // tests trust a server of their own
 }
 
 // Bounds of the lifetimes.

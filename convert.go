@@ -1,6 +1,7 @@
 package authd
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/go-authd/authd/internal/keys"
@@ -22,6 +23,7 @@ func (c Client) internal() oauth.Client {
 		GrantTypes:   convert(c.GrantTypes, func(s string) oauth.GrantType { return oauth.GrantType(s) }),
 		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
+		JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
 	}
 }
 
@@ -31,9 +33,18 @@ func publicClient(c oauth.Client) Client {
 		GrantTypes:   convert(c.GrantTypes, func(g oauth.GrantType) string { return string(g) }),
 		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
+		JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}
+}
+
+// rawJSON is nil for "".
+func rawJSON(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
 }
 
 func (d Device) internal() oauth.Device { return oauth.NewDevice(d.Address, d.UserAgent) }

@@ -26,7 +26,7 @@ var rooms = map[string]room{
 	"": {
 		ours: []string{
 			"api", "sql", "internal/web", "internal/grants", "internal/clients", "internal/authn",
-			"internal/tokens", "internal/keys", "internal/feed", "internal/db", "internal/migrate",
+			"internal/tokens", "internal/keys", "internal/feed", "internal/db", "internal/migrate", "internal/outbound",
 		},
 		theirs: []string{jose, pgxv5, chi, xcrypto, xsync},
 	},
@@ -50,9 +50,10 @@ var rooms = map[string]room{
 	},
 	"internal/clients": {
 		ours:   []string{"internal/tokens", "internal/keys", "internal/db"},
-		theirs: []string{xsync},
+		theirs: []string{jose, xsync},
 		never:  []string{"net/http"},
 	},
+	"internal/outbound": {},
 	"internal/authn": {
 		ours:   []string{"internal/tokens", "internal/keys", "internal/db"},
 		theirs: []string{argon2id, xcrypto, xsync, xtext},

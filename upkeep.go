@@ -33,6 +33,7 @@ func newUpkeep(d *db.DB, log *slog.Logger) *upkeep {
 		{what: "token_families", delete: d.DeleteExpiredFamilies},
 		{what: "revoked_tokens", delete: d.DeleteExpiredRevocations},
 		{what: "login_attempts", delete: d.DeleteStaleAttempts},
+		{what: "client_assertions", delete: d.DeleteExpiredAssertions},
 	}}
 }
 

@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/outbound"
 	"github.com/go-authd/authd/internal/tokens"
 	"github.com/go-authd/authd/internal/web"
 )
 
 func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Server, error) {
 	cfg := web.Config{
-		Issuer: c.Issuer, Grants: g, Tokens: t, Keys: s.rings,
+		Issuer: c.Issuer, Clients: newAuthenticator(c, s.db), Grants: g, Tokens: t, Keys: s.rings,
 		Feed: s.feed, ResourceServers: t,
 		OriginAllowed: s.db.PublicOrigin, Unavailable: unavailable, Checks: s.checks(c),
 		Logger: c.Logger, Now: c.Now, Random: c.Random, OnRequest: c.onRequest(),
@@ -35,6 +37,14 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 		return nil, fmt.Errorf("authd: Config.Issuer: %w", err)
 	}
 	return w, nil
+}
+
+func newAuthenticator(c *Config, d *db.DB) *clients.Authenticator {
+	return clients.NewAuthenticator(clients.AuthenticatorConfig{
+		DB: d, Fetch: outbound.New(c.outbound), Now: c.Now,
+		// OIDC Core §9 has clients name the token endpoint; RFC 7523 leaves it open.
+		Audiences: []string{c.Issuer, c.Issuer + "/oauth2/token"},
+	})
 }
 
 // unavailable are the faults that are answered with 503: storage, and rings that could

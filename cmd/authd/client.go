@@ -33,12 +33,13 @@ type clientsCreateCmd struct {
 
 // Help teaches.
 func (clientsCreateCmd) Help() string {
-	return `Secrets are always generated: none can be chosen. A scope that is not registered is not allowed.
+	return `Secrets are always generated: none can be chosen. With private_key_jwt there is none: the client signs, and only its public key is known here. A scope that is not registered is not allowed.
 
     authd clients create orders --scope "read write" --audience https://api.example.com
     authd clients create api --resource-server --audience https://api.example.com
     authd clients create app --first-party --grant refresh_token --scope read
-    authd clients create spa --public --redirect-uri https://app.example.com/callback`
+    authd clients create spa --public --redirect-uri https://app.example.com/callback
+    authd clients create billing --auth-method private_key_jwt --jwks billing-public.json`
 }
 
 // Run registers.
@@ -46,8 +47,12 @@ func (c *clientsCreateCmd) Run(a *app) error {
 	if c.Public && c.AuthMethod != nil && *c.AuthMethod != "none" {
 		return wrongUse("leave one of them out", "--public and --auth-method %s exclude each other", *c.AuthMethod)
 	}
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
 	client := authd.Client{ID: c.ID}
-	c.apply(&client)
+	change(&client)
 	if c.Public {
 		client.AuthMethod = "none"
 	}
@@ -129,13 +134,21 @@ func (clientsUpdateCmd) Help() string {
 	return `A list that is given replaces the old one; an empty one clears it. Tokens that are out keep what they were given.
 
     authd clients update orders --scope read --scope write
-    authd clients update orders --audience ""`
+    authd clients update orders --audience ""
+
+To change a client's key without downtime: give both public keys in one set, let the client sign with the new one, give the new one alone.
+
+    authd clients update billing --jwks billing-both.json`
 }
 
 // Run updates.
 func (c *clientsUpdateCmd) Run(a *app) error {
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
 	return c.after(a, c.ID, func(admin *authd.Admin) error {
-		_, err := admin.UpdateClient(a.ctx, c.ID, c.apply)
+		_, err := admin.UpdateClient(a.ctx, c.ID, change)
 		return err
 	})
 }

@@ -25,6 +25,7 @@ func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	s := newStory(t)
 	s.use(t)
+	s.sign(t)
 	s.misuse(t)
 	s.misuseCommands(t)
 	s.rotateKeys(t)

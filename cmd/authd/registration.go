@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -16,12 +18,29 @@ type registrationFlags struct {
 	Audience       list           `name:"audience" placeholder:"URI" help:"What its tokens may be for, the first unless it asks for another; of a resource server: whose tokens it may introspect."`
 	RedirectURI    list           `name:"redirect-uri" placeholder:"URI" help:"Where people are sent back to, compared exactly."`
 	AllowedOrigin  list           `name:"allowed-origin" placeholder:"ORIGIN" help:"Web pages that may call the token endpoint, beside those of the redirect URIs."`
-	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post or none."`
+	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post, private_key_jwt or none."`
+	JWKS           *string        `name:"jwks" placeholder:"FILE" help:"For private_key_jwt: a file with its public keys, as a JWK set. Replaces --jwks-uri."`
+	JWKSURI        *string        `name:"jwks-uri" placeholder:"URI" help:"For private_key_jwt: where it publishes them, by https on the open Internet. Replaces --jwks."`
 	AccessTTL      *time.Duration `name:"access-ttl" placeholder:"DURATION" help:"Lifetime of its access tokens, 1m to 1h; 0s for the server's."`
 	RefreshTTL     *time.Duration `name:"refresh-ttl" placeholder:"DURATION" help:"How long its refresh tokens may lie unused; 0s for the server's."`
 	Name           *string        `name:"name" placeholder:"TEXT" help:"Name for people."`
 	FirstParty     *bool          `name:"first-party" negatable:"" help:"May use the account calls (authd serve --accounts)."`
 	ResourceServer *bool          `name:"resource-server" negatable:"" help:"May introspect tokens for its audiences."`
+}
+
+// change reads what there is to read, and returns what f does to a registration.
+func (f *registrationFlags) change() (func(*authd.Client), error) {
+	if f.JWKS != nil && f.JWKSURI != nil {
+		return nil, wrongUse("leave one of them out", "--jwks and --jwks-uri exclude each other")
+	}
+	if f.JWKS == nil {
+		return f.apply, nil
+	}
+	keys, err := os.ReadFile(*f.JWKS)
+	return func(c *authd.Client) {
+		f.apply(c)
+		c.JWKS, c.JWKSURI = keys, ""
+	}, err
 }
 
 func (f *registrationFlags) apply(c *authd.Client) {
@@ -40,6 +59,12 @@ func (f *registrationFlags) apply(c *authd.Client) {
 		}
 	}
 	set(&c.AuthMethod, f.AuthMethod)
+	if c.AuthMethod != "private_key_jwt" { // another method leaves the keys behind
+		c.JWKS, c.JWKSURI = nil, ""
+	}
+	if f.JWKSURI != nil {
+		c.JWKS, c.JWKSURI = nil, *f.JWKSURI
+	}
 	set(&c.AccessTTL, f.AccessTTL)
 	set(&c.RefreshTTL, f.RefreshTTL)
 	set(&c.Name, f.Name)
@@ -63,6 +88,8 @@ type clientJSON struct {
 	RedirectURIs []string           `json:"redirect_uris"`
 	Origins      []string           `json:"allowed_origins"`
 	AuthMethod   string             `json:"token_endpoint_auth_method"`
+	JWKS         json.RawMessage    `json:"jwks,omitempty"`
+	JWKSURI      string             `json:"jwks_uri,omitempty"`
 	AccessTTL    int64              `json:"access_ttl,omitempty"` // seconds; absent: the server's
 	RefreshTTL   int64              `json:"refresh_ttl,omitempty"`
 	FirstParty   bool               `json:"first_party"`
@@ -81,7 +108,7 @@ func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
 		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), Origins: orEmpty(c.AllowedOrigins),
-		AuthMethod: c.AuthMethod, AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
+		AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
 		Secrets: convert(c.Secrets, func(s authd.ClientSecret) clientSecretJSON {
 			return clientSecretJSON{s.ID, s.CreatedAt.UTC()}
@@ -99,6 +126,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 			"grant_types", strings.Join(c.GrantTypes, " "), "scope", strings.Join(c.Scopes, " "),
 			"audience", strings.Join(c.Audiences, " "), "redirect_uris", strings.Join(c.RedirectURIs, " "),
 			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
+			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI,
 			"access_ttl", orNothing(c.AccessTTL), "refresh_ttl", orNothing(c.RefreshTTL),
 			"first_party", yesNo(c.FirstParty), "resource_server", yesNo(c.ResourceServer),
 			"secrets", strings.Join(convert(c.Secrets, secretText), ", "),

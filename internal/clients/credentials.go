@@ -13,9 +13,11 @@ import (
 
 // Credentials are what a request says of its client; nothing of them is checked yet.
 type Credentials struct {
-	id     string
-	secret string
-	method oauth.AuthMethod
+	id        string
+	secret    string
+	method    oauth.AuthMethod
+	assertion *assertion // of oauth.PrivateKeyJWT
+	proven    bool       // the assertion is good, and was taken
 }
 
 // ParseCredentials reads the client's credentials from all Authorization headers and the
@@ -27,22 +29,22 @@ func ParseCredentials(authorization []string, form oauth.Form) (Credentials, err
 		return Credentials{}, oauth.Errorf(oauth.InvalidRequest, "more than one Authorization header")
 	case len(authorization) == 1:
 		return parseBasic(authorization[0], form)
-	case form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "":
-		return Credentials{}, refuse("client_assertion is not supported")
+	case hasAssertion(form):
+		return parseAssertion(form)
 	case form.Get("client_id") == "":
 		if form.Get("client_secret") != "" {
 			return Credentials{}, oauth.Errorf(oauth.InvalidRequest, "client_id is missing")
 		}
 		return Credentials{}, oauth.Errorf(oauth.InvalidClient, "client authentication is missing")
 	case form.Get("client_secret") != "":
-		return Credentials{form.Get("client_id"), form.Get("client_secret"), oauth.SecretPost}, nil
+		return Credentials{id: form.Get("client_id"), secret: form.Get("client_secret"), method: oauth.SecretPost}, nil
 	default:
 		return Credentials{id: form.Get("client_id"), method: oauth.AuthNone}, nil
 	}
 }
 
 func parseBasic(header string, form oauth.Form) (Credentials, error) {
-	if form.Get("client_secret") != "" || form.Get("client_assertion") != "" {
+	if form.Get("client_secret") != "" || hasAssertion(form) {
 		return Credentials{}, oauth.Errorf(oauth.InvalidRequest, "client authenticates in more than one way")
 	}
 	scheme, encoded, _ := strings.Cut(header, " ")
@@ -63,7 +65,7 @@ func parseBasic(header string, form oauth.Form) (Credentials, error) {
 	if other := form.Get("client_id"); other != "" && other != id {
 		return Credentials{}, oauth.Errorf(oauth.InvalidRequest, "client_id differs from the Basic credentials")
 	}
-	return Credentials{id, secret, oauth.SecretBasic}, nil
+	return Credentials{id: id, secret: secret, method: oauth.SecretBasic}, nil
 }
 
 // ClientID is the identifier that the request claims.
@@ -88,6 +90,12 @@ func (c Credentials) Check(client *oauth.Client) error {
 		return refuse("unknown client")
 	case client.DisabledAt != nil:
 		return refuse("client is disabled")
+	case c.method == oauth.PrivateKeyJWT && client.AuthMethod != oauth.PrivateKeyJWT:
+		return refuse("client is not registered for private_key_jwt")
+	case c.method == oauth.PrivateKeyJWT && !c.proven: // see Authenticator
+		return refuse("the assertion was not verified")
+	case c.method == oauth.PrivateKeyJWT:
+		return nil
 	case client.IsPublic() && c.method == oauth.AuthNone:
 		return nil
 	case client.IsPublic():

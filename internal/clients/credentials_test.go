@@ -78,7 +78,7 @@ func TestAuthentication(t *testing.T) {
 		{"C-08: a public client with an empty secret in Basic", []string{basic("shop:")}, nil, client(oauth.AuthNone), oauth.InvalidClient},
 		{"C-10: a confidential client that only names itself", nil, oauth.Form{"client_id": "shop"}, client(oauth.SecretBasic, "right"), oauth.InvalidClient},
 		{"C-11: another method than the registered one", nil, post, client(oauth.SecretBasic, "right"), oauth.InvalidClient},
-		{"an assertion, which is not supported", nil, oauth.Form{"client_id": "shop", "client_assertion": "x"}, client(oauth.SecretBasic, "right"), oauth.InvalidClient},
+		{"C-02: Basic and the type of an assertion", []string{basic("shop:right")}, oauth.Form{"client_assertion_type": "x"}, client(oauth.SecretBasic, "right"), oauth.InvalidRequest},
 		{"a secret without an identifier", nil, oauth.Form{"client_secret": "right"}, client(oauth.SecretBasic, "right"), oauth.InvalidRequest},
 		{"nothing", nil, nil, client(oauth.SecretBasic, "right"), oauth.InvalidClient},
 		{"a confidential client without any secret", []string{basic("shop:")}, nil, client(oauth.SecretBasic), oauth.InvalidClient},

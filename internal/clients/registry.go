@@ -21,8 +21,8 @@ type Registry struct {
 // NewRegistry makes secrets from random.
 func NewRegistry(d *db.DB, random io.Reader) *Registry { return &Registry{db: d, random: random} }
 
-// Create registers c and returns it with the only copy of its secret, "" for a public
-// client. Fields that are left empty get their defaults: client_secret_basic, the grant
+// Create registers c and returns it with the only copy of its secret, "" for a
+// client without one. Fields that are left empty get their defaults: client_secret_basic, the grant
 // type client_credentials for a confidential client, authorization_code and
 // refresh_token for a public one. It returns a refusal with [oauth.InvalidRequest] that
 // says what is wrong, or an error that wraps [db.ErrExists].
@@ -31,7 +31,7 @@ func (r *Registry) Create(ctx context.Context, c oauth.Client) (oauth.Client, st
 	if err := Validate(&c); err != nil {
 		return c, "", err
 	}
-	if c.IsPublic() {
+	if !hasSecret(c) {
 		var err error
 		c.CreatedAt, err = r.db.CreateClient(ctx, &c, nil)
 		return c, "", err
@@ -42,6 +42,10 @@ func (r *Registry) Create(ctx context.Context, c oauth.Client) (oauth.Client, st
 	}
 	c.CreatedAt, err = r.db.CreateClient(ctx, &c, sum)
 	return c, secret, err
+}
+
+func hasSecret(c oauth.Client) bool {
+	return c.AuthMethod == oauth.SecretBasic || c.AuthMethod == oauth.SecretPost
 }
 
 func withDefaults(c oauth.Client) oauth.Client {
@@ -64,7 +68,8 @@ func (r *Registry) newSecret() (string, []byte, error) {
 }
 
 // Update changes the registration as change says. Identifier, secrets and state are not
-// changed, and a public client stays public. It returns [db.ErrNotFound] or a refusal.
+// changed, and a public client stays public. The secrets of a client that now has
+// private_key_jwt are of no use, and can be removed. It returns [db.ErrNotFound] or a refusal.
 //
 // Of two updates at once the later one wins whole.
 func (r *Registry) Update(ctx context.Context, id string, change func(*oauth.Client)) (oauth.Client, error) {
@@ -85,7 +90,7 @@ func (r *Registry) Update(ctx context.Context, id string, change func(*oauth.Cli
 }
 
 // AddSecret returns the only copy of a second secret. It returns [db.ErrTwoSecrets] if
-// there are two already, and a refusal for a public client.
+// there are two already, and a refusal for a client without secrets.
 func (r *Registry) AddSecret(ctx context.Context, id string) (oauth.ClientSecret, string, error) {
 	c, _, err := r.db.Client(ctx, id)
 	if err != nil {
@@ -93,6 +98,9 @@ func (r *Registry) AddSecret(ctx context.Context, id string) (oauth.ClientSecret
 	}
 	if c.IsPublic() {
 		return oauth.ClientSecret{}, "", oauth.Errorf(oauth.InvalidRequest, "a public client has no secret")
+	}
+	if !hasSecret(c) {
+		return oauth.ClientSecret{}, "", oauth.Errorf(oauth.InvalidRequest, "this client authenticates by its key, not by a secret")
 	}
 	secret, sum, err := r.newSecret()
 	if err != nil {
@@ -119,7 +127,7 @@ func (r *Registry) RemoveSecret(ctx context.Context, id, secretID string) error 
 	if !found {
 		return fmt.Errorf("secret: %w", db.ErrNotFound)
 	}
-	if len(c.Secrets) == 1 {
+	if len(c.Secrets) == 1 && hasSecret(c) {
 		return ErrLastSecret
 	}
 	return r.db.RemoveClientSecret(ctx, id, secretID)

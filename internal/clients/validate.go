@@ -15,11 +15,13 @@ const (
 	MaxRefreshTTL = 366 * 24 * time.Hour
 )
 
-// Validate returns a refusal with [oauth.InvalidRequest] that names the member (RFC 7591
+const maxClientID = 128
+
+// Validate brings c into the form in which it is kept. It returns a refusal with [oauth.InvalidRequest] that names the member (RFC 7591
 // §2) and the remedy.
 func Validate(c *oauth.Client) error {
 	checks := []func(*oauth.Client) error{
-		checkID, checkGrants, checkScopes, checkAudiences, checkURIs, checkLifetimes, checkKind,
+		checkID, checkGrants, checkScopes, checkAudiences, checkURIs, checkLifetimes, checkKind, checkKeys,
 	}
 	for _, check := range checks {
 		if err := check(c); err != nil {
@@ -36,8 +38,8 @@ func invalid(format string, args ...any) error {
 // RFC 6749 appendix A.1: client-id = *VSCHAR. Spaces and colons are refused beside it:
 // they do not survive Basic credentials and lists.
 func checkID(c *oauth.Client) error {
-	if c.ID == "" || len(c.ID) > 128 {
-		return invalid("client_id must have 1 to 128 characters")
+	if c.ID == "" || len(c.ID) > maxClientID {
+		return invalid("client_id must have 1 to %d characters", maxClientID)
 	}
 	for i := range len(c.ID) {
 		if b := c.ID[i]; b <= ' ' || b >= 0x7f || b == ':' || b == '"' || b == '\\' {
@@ -119,13 +121,29 @@ func checkLifetimes(c *oauth.Client) error {
 
 func checkKind(c *oauth.Client) error {
 	switch c.AuthMethod {
-	case oauth.SecretBasic, oauth.SecretPost:
+	case oauth.SecretBasic, oauth.SecretPost, oauth.PrivateKeyJWT:
 	case oauth.AuthNone:
 		if c.ResourceServer { // RFC 7662 §2.1: introspection needs authentication
 			return invalid("a resource server must be a confidential client")
 		}
 	default:
-		return invalid("authentication method is not one of client_secret_basic, client_secret_post, none")
+		return invalid("authentication method is not one of client_secret_basic, client_secret_post, private_key_jwt, none")
 	}
 	return nil
+}
+
+// checkKeys also brings the set into the form in which it is kept.
+func checkKeys(c *oauth.Client) (err error) {
+	switch {
+	case c.AuthMethod != oauth.PrivateKeyJWT && (c.JWKS != "" || c.JWKSURI != ""):
+		return invalid("jwks and jwks_uri are for the authentication method private_key_jwt")
+	case c.AuthMethod != oauth.PrivateKeyJWT:
+		return nil
+	case (c.JWKS == "") == (c.JWKSURI == ""): // RFC 7591 §2: never both
+		return invalid("private_key_jwt needs the client's public keys: either jwks or jwks_uri")
+	case c.JWKSURI != "":
+		return oauth.CheckJWKSURI(c.JWKSURI)
+	}
+	c.JWKS, err = normalizeKeySet(c.JWKS)
+	return err
 }

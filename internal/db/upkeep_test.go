@@ -25,6 +25,8 @@ func seed(t *testing.T, d execer, dead, all int) {
 		`insert into authd.revoked_tokens (jti, client_id, audience, exp) select n, 'shop', 'api', ` + age + ` from generate_series(1, $2) n`,
 		`insert into authd.login_attempts (account, failures, blocked_until, updated_at)
 		select sha256(n::text::bytea), 1, now(), ` + age + ` from generate_series(1, $2) n`,
+		`insert into authd.client_assertions (client_id, jti_sha256, exp)
+		select 'shop', sha256(n::text::bytea), ` + age + ` from generate_series(1, $2) n`,
 	} {
 		if _, err := d.Exec(t.Context(), insert, dead, all); err != nil {
 			t.Fatal(err)
@@ -40,6 +42,7 @@ type execer interface {
 func deletions(d *db.DB) map[string]func(context.Context, time.Time, int) (db.Deleted, error) {
 	return map[string]func(context.Context, time.Time, int) (db.Deleted, error){
 		"deleteFamilies": d.DeleteExpiredFamilies, "deleteRevokedTokens": d.DeleteExpiredRevocations, "deleteStaleAttempts": d.DeleteStaleAttempts,
+		"deleteAssertions": d.DeleteExpiredAssertions,
 	}
 }
 

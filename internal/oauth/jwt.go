@@ -22,7 +22,8 @@ const maxKidBytes = 256
 // Nothing of it is verified: neither Signature nor anything that Payload says.
 type Compact struct {
 	Raw string // the token, in memory of its own: not cut from a longer header
-	Kid string // not empty, printable, at most 256 bytes
+	Alg string // RS256; of an assertion, one of those that were allowed
+	Kid string // not empty, printable, at most 256 bytes; an assertion may have none: ""
 	Typ string // as sent, "" if absent; see [TypIs]
 
 	// SigningInput is what the signature covers: both first segments as sent and the dot between them (RFC 7515 §5.2).
@@ -48,6 +49,32 @@ func (c Compact) Claims() (map[string]any, error) { return decodeObject(c.payloa
 // libraries tolerate: line breaks and ignored bits in base64url, duplicate header members, an empty crit. The bytes of
 // an accepted token are therefore the only spelling of that token. Errors hold nothing of raw.
 func ParseCompact(raw string) (Compact, error) {
+	c, err := parseCompact(raw)
+	switch {
+	case err != nil:
+		return Compact{}, err
+	case c.Alg != "RS256":
+		return Compact{}, errors.New("header: alg is not RS256")
+	case c.Kid == "":
+		return Compact{}, errors.New("header: kid is missing or unusable")
+	}
+	return c, nil
+}
+
+// ParseAssertion is as strict with what a client has signed (RFC 7523 §3), by one of algs and perhaps by a key without
+// a kid. Which of algs it may be is for the registered key to say.
+func ParseAssertion(raw string, algs ...string) (Compact, error) {
+	c, err := parseCompact(raw)
+	if err != nil {
+		return Compact{}, err
+	}
+	if !slices.Contains(algs, c.Alg) {
+		return Compact{}, errors.New("header: alg is not allowed")
+	}
+	return c, nil
+}
+
+func parseCompact(raw string) (Compact, error) {
 	if len(raw) > MaxTokenBytes {
 		return Compact{}, errors.New("token is too long")
 	}
@@ -103,10 +130,9 @@ var refusedMembers = [...]string{"crit", "jwk", "jku", "x5u", "x5c", "b64", "zip
 const maxHeaderMembers = 16
 
 func (c *Compact) readHeader(in string) error {
-	var alg string
 	r := jsonReader{in: in}
 	names := make([]string, 0, maxHeaderMembers)
-	err := r.document(func(name string) error {
+	return r.document(func(name string) error {
 		switch {
 		case slices.Contains(names, name):
 			return errDuplicate
@@ -119,9 +145,11 @@ func (c *Compact) readHeader(in string) error {
 		var err error
 		switch name {
 		case "alg":
-			alg, err = r.text()
+			c.Alg, err = r.text()
 		case "kid":
-			c.Kid, err = r.text()
+			if c.Kid, err = r.text(); err == nil && !isKid(c.Kid) {
+				err = errors.New("kid is unusable")
+			}
 		case "typ":
 			c.Typ, err = r.text()
 		default:
@@ -129,15 +157,6 @@ func (c *Compact) readHeader(in string) error {
 		}
 		return err
 	})
-	switch {
-	case err != nil:
-		return err
-	case alg != "RS256":
-		return errors.New("alg is not RS256")
-	case !isKid(c.Kid):
-		return errors.New("kid is missing or unusable")
-	}
-	return nil
 }
 
 // isKid keeps line breaks, escapes and direction marks out of logs, and NUL out of SQL.

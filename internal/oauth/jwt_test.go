@@ -48,7 +48,7 @@ func TestParseCompact(t *testing.T) {
 	}
 
 	want := oauth.Compact{
-		Raw: raw, Kid: "k1", Typ: "at+jwt",
+		Raw: raw, Alg: "RS256", Kid: "k1", Typ: "at+jwt",
 		SigningInput: []byte(raw[:strings.LastIndex(raw, ".")]),
 		Payload:      []byte(`{"sub":"u"}`), Signature: []byte("sig"),
 	}
@@ -448,5 +448,37 @@ func BenchmarkParseCompact(b *testing.B) {
 		if _, err := c.Claims(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// RFC 7523 §3: a client's key need have no kid, and may be of another kind; the rest is as
+// strict.
+func TestParseAssertion(t *testing.T) {
+	t.Parallel()
+	segment := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	tests := []struct {
+		name, header string
+		ok           bool
+	}{
+		{"one alg", `{"alg":"RS256","kid":"1"}`, true},
+		{"another alg", `{"alg":"ES256","kid":"1"}`, true},
+		{"no kid", `{"alg":"ES256"}`, true},
+		{"an alg that is not allowed", `{"alg":"PS256"}`, false},
+		{"C-18: alg none", `{"alg":"none"}`, false},
+		{"no alg", `{"kid":"1"}`, false},
+		{"an empty kid", `{"alg":"RS256","kid":""}`, false},
+		{"a kid that breaks the line of a log", `{"alg":"RS256","kid":"1\n2"}`, false},
+		{"a kid of 257 bytes", `{"alg":"RS256","kid":"` + strings.Repeat("k", 257) + `"}`, false},
+		{"alg twice", `{"alg":"RS256","alg":"ES256"}`, false},
+		{"jku", `{"alg":"RS256","jku":"https://evil.example"}`, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c, err := oauth.ParseAssertion(segment(tt.header)+"."+segment("{}")+"."+segment("sig"), "RS256", "ES256")
+			if (err == nil) != tt.ok || tt.ok && !strings.Contains(tt.header, c.Alg) {
+				t.Errorf("alg %q, %v; want ok %v", c.Alg, err, tt.ok)
+			}
+		})
 	}
 }

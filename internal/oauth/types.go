@@ -19,9 +19,10 @@ type AuthMethod string
 
 // The methods of RFC 7591 §2 and OIDC Core §9 that a registration may name.
 const (
-	SecretBasic AuthMethod = "client_secret_basic"
-	SecretPost  AuthMethod = "client_secret_post"
-	AuthNone    AuthMethod = "none" // public client
+	SecretBasic   AuthMethod = "client_secret_basic"
+	SecretPost    AuthMethod = "client_secret_post"
+	PrivateKeyJWT AuthMethod = "private_key_jwt" // RFC 7523 §2.2
+	AuthNone      AuthMethod = "none"            // public client
 )
 
 // The "typ" headers of the two kinds of token.
@@ -56,6 +57,9 @@ type Client struct {
 	Epoch int64
 	// Secrets are the live ones, at most two.
 	Secrets []ClientSecret
+	// JWKS holds the public keys of a client with [PrivateKeyJWT], as RFC 7517 JSON, or
+	// JWKSURI says where they are. Of the two, one is "".
+	JWKS, JWKSURI string
 }
 
 // ClientSecret is what is kept of a secret: enough to check it, not enough to use it.
@@ -65,7 +69,7 @@ type ClientSecret struct {
 	CreatedAt time.Time
 }
 
-// IsPublic reports whether the client has no secret (RFC 6749 §2.1).
+// IsPublic reports whether the client has neither secret nor key (RFC 6749 §2.1).
 func (c *Client) IsPublic() bool { return c.AuthMethod == AuthNone }
 
 // CheckFirstParty returns a refusal with [UnauthorizedClient], 403, to a client that may not

@@ -26,6 +26,10 @@ func (s *Server) form(allowOrigin handler, h func(http.ResponseWriter, *http.Req
 		if errParse != nil { // now, so that a page may read it
 			return errParse
 		}
+		var err error
+		if c.caller.Credentials, err = s.cfg.Clients.Authenticate(r.Context(), c.caller.Credentials); err != nil {
+			return err
+		}
 		return h(w, r, c)
 	})
 }

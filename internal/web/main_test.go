@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/feed"
 	"github.com/go-authd/authd/internal/grants"
@@ -34,6 +35,7 @@ var (
 	_ Feed     = (*feed.Feed)(nil)
 
 	_ ResourceServers = (*tokens.Service)(nil)
+	_ Clients         = (*clients.Authenticator)(nil)
 )
 
 const issuer = "https://auth.example.com"
@@ -100,6 +102,11 @@ func (s services) enter(caller tokens.Caller, name string) (*oauth.Client, error
 		return nil, err
 	}
 	return client, fault(name)
+}
+
+// Authenticate takes no assertion for good: what it says stands in package clients.
+func (s services) Authenticate(_ context.Context, c clients.Credentials) (clients.Credentials, error) {
+	return c, nil
 }
 
 func (s services) Token(_ context.Context, caller tokens.Caller, form oauth.Form, _ oauth.Device) (grants.Response, error) {
@@ -257,7 +264,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func config(s services) Config {
 	return Config{
-		Issuer: issuer, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s,
+		Issuer: issuer, Clients: s, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s,
 		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
 			if origin == "https://storage.example" {
 				return false, errStorage

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -24,10 +26,13 @@ type metadata struct {
 	JWKSURI                  string             `json:"jwks_uri"`
 	GrantTypes               []oauth.GrantType  `json:"grant_types_supported"`
 	TokenAuthMethods         []oauth.AuthMethod `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs            []string           `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationEndpoint       string             `json:"revocation_endpoint"`
 	RevocationAuthMethods    []oauth.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs       []string           `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionEndpoint    string             `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []oauth.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs    []string           `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	// RevocationsEndpoint is ours: RFC 8414 §2 allows other members.
 	RevocationsEndpoint string `json:"authd_revocations_endpoint,omitempty"`
 }
@@ -37,17 +42,22 @@ func newMetadata(issuer string, withFeed bool) (document, error) {
 	if withFeed {
 		revocations = issuer + "/oauth2/revocations"
 	}
-	all := []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost, oauth.AuthNone}
+	confidential := []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost, oauth.PrivateKeyJWT}
+	all := append(slices.Clone(confidential), oauth.AuthNone)
+	algs := clients.AssertionAlgs()
 	body, err := json.Marshal(metadata{
 		Issuer:                   issuer,
 		TokenEndpoint:            issuer + "/oauth2/token",
 		JWKSURI:                  issuer + "/.well-known/jwks.json",
 		GrantTypes:               []oauth.GrantType{oauth.ClientCredentials, oauth.RefreshToken},
 		TokenAuthMethods:         all,
+		TokenAuthAlgs:            algs,
 		RevocationEndpoint:       issuer + "/oauth2/revoke",
 		RevocationAuthMethods:    all,
+		RevocationAuthAlgs:       algs,
 		IntrospectionEndpoint:    issuer + "/oauth2/introspect",
-		IntrospectionAuthMethods: []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost},
+		IntrospectionAuthMethods: confidential,
+		IntrospectionAuthAlgs:    algs,
 		RevocationsEndpoint:      revocations,
 	})
 	if err != nil {

@@ -45,8 +45,7 @@ type revocationsJSON struct {
 	Reset   bool             `json:"reset,omitempty"`
 }
 
-// revocations serves GET /oauth2/revocations. Who waits for news holds no connection to the
-// database and no place among the requests at work, only its own connection.
+// revocations serves GET /oauth2/revocations.
 func (s *Server) revocations(w http.ResponseWriter, r *http.Request) error {
 	cursor, err := cursorOf(r)
 	if err != nil {
@@ -56,11 +55,27 @@ func (s *Server) revocations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var audiences []string
-	err = s.bounded(func(_ http.ResponseWriter, r *http.Request) error {
-		audiences, err = s.cfg.ResourceServers.ResourceServer(r.Context(), caller{credentials, eventOf(r.Context())})
+	return s.tell(w, r, credentials, cursor)
+}
+
+// postRevocations serves POST /oauth2/revocations, for clients whose credentials are in the
+// form: an assertion must not be in a URL.
+func (s *Server) postRevocations(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r)
+	if err != nil {
 		return err
-	})(w, r)
+	}
+	c, err := parseCall(r, body)
+	if err != nil {
+		return err
+	}
+	return s.tell(w, r, c.caller.Credentials, c.form.Get("after"))
+}
+
+// tell answers with what is new after cursor. Who waits for news holds no connection to the
+// database and no place among the requests at work, only its own connection.
+func (s *Server) tell(w http.ResponseWriter, r *http.Request, credentials clients.Credentials, cursor string) error {
+	audiences, err := s.audiences(w, r, credentials)
 	if err != nil {
 		return err
 	}
@@ -78,6 +93,18 @@ func (s *Server) revocations(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, pageJSON(page))
 	return nil
+}
+
+// audiences authenticates the caller, and tells whose revocations it may read.
+func (s *Server) audiences(w http.ResponseWriter, r *http.Request, credentials clients.Credentials) (list []string, err error) {
+	err = s.bounded(func(_ http.ResponseWriter, r *http.Request) (err error) {
+		if credentials, err = s.cfg.Clients.Authenticate(r.Context(), credentials); err != nil {
+			return err
+		}
+		list, err = s.cfg.ResourceServers.ResourceServer(r.Context(), caller{credentials, eventOf(r.Context())})
+		return err
+	})(w, r)
+	return list, err
 }
 
 // news keeps the connection's deadline ahead of the wait, and ends the wait when the HTTP

@@ -30,7 +30,9 @@ func (s *Server) publicRoutes() []route {
 		routes = append(routes, route{http.MethodGet, path, s.serveMetadata, anyOrigin})
 	}
 	if s.cfg.Feed != nil {
-		routes = append(routes, route{http.MethodGet, at("/oauth2/revocations"), s.revocations, nil})
+		routes = append(routes,
+			route{http.MethodGet, at("/oauth2/revocations"), s.revocations, nil},
+			route{http.MethodPost, at("/oauth2/revocations"), s.postRevocations, nil})
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,
@@ -74,11 +76,15 @@ func (s *Server) newRouter(routes []route) chi.Router {
 	mux := chi.NewRouter()
 	allow := make(map[string]string)
 	for _, rt := range routes {
-		allow[rt.path] = rt.method
+		allowed := rt.method
 		if rt.method == http.MethodGet { // RFC 9110 §9.1: wherever there is GET, there is HEAD
-			allow[rt.path] = "GET, HEAD"
+			allowed = "GET, HEAD"
 			mux.Method(http.MethodHead, rt.path, s.named(rt.path, rt.handle))
 		}
+		if before := allow[rt.path]; before != "" {
+			allowed = before + ", " + allowed
+		}
+		allow[rt.path] = allowed
 		mux.Method(rt.method, rt.path, s.named(rt.path, rt.handle))
 		mux.Method(http.MethodOptions, rt.path, s.named(rt.path, options(allow[rt.path], rt.cors)))
 	}

@@ -16,11 +16,18 @@ import (
 	"time"
 
 	"github.com/go-authd/authd/internal/authn"
+	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
 )
+
+// Clients verifies what takes time to verify of a client's credentials. What it returns is
+// checked as all credentials are.
+type Clients interface {
+	Authenticate(ctx context.Context, c clients.Credentials) (clients.Credentials, error)
+}
 
 // Grants serves the token endpoint.
 type Grants interface {
@@ -57,14 +64,15 @@ type KeySet interface {
 	JWKS() (keys.Document, error)
 }
 
-// Config configures [New]. Issuer, Grants, Tokens and Keys are required.
+// Config configures [New]. Issuer, Clients, Grants, Tokens and Keys are required.
 type Config struct {
 	// Issuer is the issuer identifier, already validated. Every URL in the metadata
 	// begins with it, whatever Host and X-Forwarded-… say.
-	Issuer string
-	Grants Grants
-	Tokens Tokens
-	Keys   KeySet
+	Issuer  string
+	Clients Clients
+	Grants  Grants
+	Tokens  Tokens
+	Keys    KeySet
 	// Feed and ResourceServers serve /oauth2/revocations. Nil: it does not exist.
 	Feed            Feed
 	ResourceServers ResourceServers
