@@ -77,52 +77,70 @@ func readAssertion(raw string) (*assertion, string, error) {
 	return &assertion{c, claims}, sub, nil
 }
 
-// jti is not "" where check has found nothing wrong.
+// window is when an assertion is good. It needs no clock to be known.
+type window struct {
+	from, until time.Time
+	early       string // the rule that decided from
+}
+
+func (w *window) notBefore(t time.Time, rule string) {
+	if t.After(w.from) {
+		w.from, w.early = t, rule
+	}
+}
+
+func (w *window) check(now time.Time) error {
+	switch {
+	case now.Before(w.from):
+		return errors.New(w.early)
+	case !now.Before(w.until):
+		return errors.New("it has expired, or iat lies too far back")
+	}
+	return nil
+}
+
+// jti is not "" where window has found nothing wrong.
 func (a *assertion) jti() string {
 	jti, _ := a.claims["jti"].(string)
 	return jti
 }
 
-// check looks at the rest of the claims and returns until when the jti has to be
-// remembered. The error is the rule that failed.
-func (a *assertion) check(audiences []string, now time.Time) (until time.Time, err error) {
+// window looks at the rest of the claims. The error is the rule that failed.
+func (a *assertion) window(audiences []string) (w window, err error) {
 	switch {
 	case !isFor(a.claims["aud"], audiences):
-		return until, errors.New("aud is not this server alone")
+		return w, errors.New("aud is not this server alone")
 	case a.jti() == "":
-		return until, errors.New("jti is missing")
-	}
-	if nbf, err := a.date("nbf"); err != nil || nbf.After(now.Add(assertionSkew)) {
-		return until, errors.New("nbf is no date, or lies ahead")
-	}
-	iat, err := a.date("iat")
-	if err != nil || iat.After(now.Add(assertionSkew)) {
-		return until, errors.New("iat is no date, or lies ahead")
+		return w, errors.New("jti is missing")
 	}
 	exp, err := a.date("exp")
 	if err != nil || exp.IsZero() {
-		return until, errors.New("exp is missing or no date")
+		return w, errors.New("exp is missing or no date")
 	}
-	return lastMoment(iat, exp, now)
+	nbf, err := a.date("nbf")
+	if err != nil {
+		return w, errors.New("nbf is no date")
+	}
+	iat, err := a.date("iat")
+	if err != nil {
+		return w, errors.New("iat is no date")
+	}
+	return newWindow(nbf, iat, exp), nil
 }
 
-// lastMoment judges exp, together with iat where there is one.
-func lastMoment(iat, exp, now time.Time) (time.Time, error) {
-	most := maxExp
+// newWindow: nbf and iat may be zero.
+func newWindow(nbf, iat, exp time.Time) window {
+	most, until := maxExp, exp
 	if iat.IsZero() {
 		most = assertionLife
+	} else if end := iat.Add(assertionLife); end.Before(exp) {
+		until = end
 	}
-	if exp.After(now.Add(most + assertionSkew)) {
-		return exp, errors.New("exp lies too far ahead")
-	}
-	if end := iat.Add(assertionLife); !iat.IsZero() && end.Before(exp) {
-		exp = end
-	}
-	until := exp.Add(assertionSkew)
-	if !now.Before(until) {
-		return until, errors.New("it has expired, or iat lies too far back")
-	}
-	return until, nil
+	w := window{until: until.Add(assertionSkew)}
+	w.notBefore(nbf.Add(-assertionSkew), "nbf lies ahead")
+	w.notBefore(iat.Add(-assertionSkew), "iat lies ahead")
+	w.notBefore(exp.Add(-most-assertionSkew), "exp lies too far ahead")
+	return w
 }
 
 // date is the zero time for a claim that is absent.

@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/go-authd/authd/internal/db"
@@ -29,6 +30,7 @@ type Authenticator struct {
 	db        *db.DB
 	audiences []string
 	keys      *keyCache
+	seen      seen
 }
 
 // NewAuthenticator does no I/O.
@@ -43,30 +45,48 @@ func (a *Authenticator) Authenticate(ctx context.Context, c Credentials) (Creden
 	if c.assertion == nil {
 		return c, nil
 	}
-	client, now, err := a.db.Client(ctx, c.id)
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
-		return c, err
-	}
-	proven := c
-	proven.proven = true
-	if err := proven.Check(orNone(client, err)); err != nil { // before a key is looked for
-		return c, err
-	}
-	until, err := c.assertion.check(a.audiences, now)
+	w, err := c.assertion.window(a.audiences)
 	if err != nil {
 		return c, refuse("assertion: " + err.Error())
 	}
-	if err := a.verify(ctx, &client, c.assertion); err != nil {
-		return c, err
+	proven := c
+	proven.proven = true
+	if known := a.seen.get(c.id); known != nil && a.verify(ctx, known, c.assertion) == nil {
+		claimed, err := a.db.ClaimAssertion(ctx, known, c.assertion.jti(), w.from, w.until)
+		switch {
+		case err != nil:
+			return c, err
+		case claimed:
+			return proven, nil
+		}
 	}
-	claimed, err := a.db.ClaimAssertion(ctx, c.id, c.assertion.jti(), until)
-	if err != nil {
+	if err := a.authenticate(ctx, proven, w); err != nil { // and learn why it was not claimed
 		return c, err
-	}
-	if !claimed {
-		return c, refuse("assertion: jti was used before")
 	}
 	return proven, nil
+}
+
+// authenticate reads the registration before it does the same. c counts as proven.
+func (a *Authenticator) authenticate(ctx context.Context, c Credentials, w window) error {
+	client, now, err := a.db.Client(ctx, c.id)
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return err
+	}
+	if err := c.Check(orNone(client, err)); err != nil { // before a key is looked for
+		return err
+	}
+	a.seen.put(&client)
+	if err := w.check(now); err != nil {
+		return refuse("assertion: " + err.Error())
+	}
+	if err := a.verify(ctx, &client, c.assertion); err != nil {
+		return err
+	}
+	claimed, err := a.db.ClaimAssertion(ctx, &client, c.assertion.jti(), w.from, w.until)
+	if err == nil && !claimed {
+		return refuse("assertion: jti was used before")
+	}
+	return err
 }
 
 func orNone(c oauth.Client, err error) *oauth.Client {
@@ -104,4 +124,29 @@ func unverified(err error) error {
 		return nil
 	}
 	return refuse("assertion: " + err.Error())
+}
+
+// seen remembers the keys of registrations that were read, so that the next assertion of
+// the client costs no reading: [db.DB.ClaimAssertion] claims nothing where one is outdated.
+type seen struct {
+	mu      sync.Mutex
+	clients map[string]*oauth.Client
+}
+
+// maxSeen bounds the memory, to some 20 MiB. Beyond it all are forgotten, and read again.
+const maxSeen = 10_000
+
+func (s *seen) get(id string) *oauth.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[id]
+}
+
+func (s *seen) put(c *oauth.Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients == nil || len(s.clients) >= maxSeen {
+		s.clients = make(map[string]*oauth.Client)
+	}
+	s.clients[c.ID] = &oauth.Client{ID: c.ID, JWKS: c.JWKS, JWKSURI: c.JWKSURI}
 }

@@ -35,6 +35,9 @@ func (s *source) Get(ctx context.Context, _ string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetches++
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	return []byte(s.doc), s.err
 }
 
@@ -187,10 +190,13 @@ func TestOneFetchAtATime(t *testing.T) {
 	w := newRemote(t, pool)
 	const n = 20
 	asked := make(chan struct{}, n)
+	var wait sync.Once
 	w.entered = func() {
-		for range n {
-			<-asked // all have sent their assertion
-		}
+		wait.Do(func() {
+			for range n {
+				<-asked // all have sent their assertion
+			}
+		})
 		if _, err := w.d.Now(t.Context()); err != nil { // waits for ever if the connection is held
 			t.Error(err)
 		}
@@ -218,7 +224,7 @@ func TestSlowSource(t *testing.T) {
 	t.Parallel()
 	w := newRemote(t, dbtest.New(t))
 	fetching, release := make(chan struct{}), make(chan struct{})
-	w.entered = func() { close(fetching); <-release }
+	w.entered = sync.OnceFunc(func() { close(fetching); <-release })
 	gone, leave := context.WithCancel(t.Context())
 	first, err := clients.ParseCredentials(nil, form(sign(t, shopRSA(), goodHeader, goodClaims(t, time.Now()))))
 	if err != nil {

@@ -5,19 +5,25 @@ import (
 	"crypto/sha256"
 	"errors"
 	"time"
+
+	"github.com/go-authd/authd/internal/oauth"
 )
 
 const claimAssertion = `
-insert into authd.client_assertions (client_id, jti_sha256, exp) values ($1, $2, $3)
+insert into authd.client_assertions (client_id, jti_sha256, exp)
+select c.client_id, $4, $6 from authd.clients c
+where c.client_id = $1 and c.jwks = $2 and c.jwks_uri = $3 and c.auth_method = 'private_key_jwt'
+  and c.disabled_at is null and c.deleted_at is null and authd.clock() >= $5 and authd.clock() < $6
 on conflict (client_id, jti_sha256) do nothing
 returning true as claimed`
 
-// ClaimAssertion takes the jti of a client's assertion (RFC 7523 §3) and reports whether
-// this call did so: of two at once, on whatever servers, one does. It stays taken until
-// exp, when the assertion is good for nothing any more.
-func (d *DB) ClaimAssertion(ctx context.Context, client, jti string, exp time.Time) (bool, error) {
+// ClaimAssertion takes the jti of a client's assertion (RFC 7523 §3), if it is after from
+// and before until and the client's keys are registered as c says, and reports whether it
+// did so: of two calls at once, on whatever servers, one does. Taken it stays until it is
+// good for nothing any more.
+func (d *DB) ClaimAssertion(ctx context.Context, c *oauth.Client, jti string, from, until time.Time) (bool, error) {
 	sum := sha256.Sum256([]byte(jti)) // however long it is
-	row, err := write[struct{ Claimed bool }](ctx, d, "claim assertion", claimAssertion, client, sum[:], exp)
+	row, err := write[struct{ Claimed bool }](ctx, d, "claim assertion", claimAssertion, c.ID, c.JWKS, c.JWKSURI, sum[:], from, until)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
