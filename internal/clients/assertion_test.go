@@ -187,6 +187,8 @@ func TestAssertions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// From here on the keys of shop are in memory.
+	wantRule(t, prove(t, a, d, form(sign(t, shopRSA(), goodHeader, goodClaims(t, now)))), "")
 	in := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	publicPEM := []byte(keys)
 	tests := []struct {
@@ -348,6 +350,38 @@ func TestKeyChange(t *testing.T) {
 	wantRule(t, young, "")
 	other := goodClaims(t, time.Now()).with(object{"iss": "blog", "sub": "blog", "jti": "7"})
 	wantRule(t, prove(t, a, d, form(sign(t, shopRSA(), goodHeader, other))), "")
+}
+
+// C-12: that a client's keys are in memory does not make it known any longer than it is.
+func TestKnownClientIsDisabled(t *testing.T) {
+	t.Parallel()
+	r, d := registry(t)
+	a := newAuthenticator(d, noSource{t}, time.Now)
+	register(t, r, oauth.Client{ID: "shop", AuthMethod: oauth.PrivateKeyJWT, JWKS: keySet(t, jwk(shopRSA().Public(), "r1", ""))})
+	authenticate := func() error {
+		c, err := clients.ParseCredentials(nil, form(sign(t, shopRSA(), goodHeader, goodClaims(t, time.Now()))))
+		if err != nil {
+			return err
+		}
+		_, err = a.Authenticate(t.Context(), c)
+		return err
+	}
+	for _, step := range []struct {
+		change func(context.Context, string) error
+		rule   string
+	}{
+		{nil, ""},
+		{d.DisableClient, "client is disabled"},
+		{d.EnableClient, ""},
+		{d.DeleteClient, "unknown client"},
+	} {
+		if step.change != nil {
+			if err := step.change(t.Context(), "shop"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantRule(t, authenticate(), step.rule)
+	}
 }
 
 // C-24: a storage fault is no fault of the client.
