@@ -165,3 +165,24 @@ func TestFromSecretToKey(t *testing.T) {
 		t.Errorf("namesake %+v, %v", made, err)
 	}
 }
+
+// Whatever is registered as keys, what is kept is public, and can be read again.
+func FuzzKeySet(f *testing.F) {
+	f.Add(`{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`)
+	f.Add(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"},{"kty":"oct","k":"AA"}]}`)
+	f.Add(`{"keys":[{"kty":"EC","x5c":["AA"]},null,7]}`)
+	f.Fuzz(func(t *testing.T, doc string) {
+		c := oauth.Client{ID: "a", AuthMethod: oauth.PrivateKeyJWT, JWKS: doc}
+		err := clients.Validate(&c)
+		if e, ok := errors.AsType[*oauth.Error](err); err != nil && (!ok || e.Code != oauth.InvalidRequest) {
+			t.Fatalf("got %v, want a refusal", err)
+		}
+		if err != nil {
+			return
+		}
+		kept := c.JWKS
+		if err := clients.Validate(&c); err != nil || c.JWKS != kept || strings.Contains(kept, `"d":`) {
+			t.Errorf("kept %s, then %s, %v", kept, c.JWKS, err)
+		}
+	})
+}
