@@ -4,17 +4,21 @@ import re
 import sys
 import time
 
+import flask_jwt_extended as library
+
 page, what = sys.argv[1:]
-blocks = re.findall(r"^```python\n# (.*)\n((?:.*\n)*?)```$", open(page, encoding="utf-8").read(), re.MULTILINE)
+with open(page, encoding="utf-8") as file:
+    text = file.read()
+blocks = re.findall(r"^```python\n# (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
 
 
-def program(library):
+def program(whose):
     """The blocks of a library, one after the other, as one program."""
     names = {"__name__": "page"}
-    sources = [source for whose, source in blocks if whose == library]
-    assert sources, library
+    sources = [source for owner, source in blocks if owner == whose]
+    assert sources, whose
     for source in sources:
-        exec(compile(source, f"{page}: {library}", "exec"), names)
+        exec(compile(source, f"{page}: {whose}", "exec"), names)
     return names
 
 
@@ -31,6 +35,7 @@ def before():
     for whose, source in blocks:
         if whose == "Flask-JWT":
             compile(source, page, "exec")  # it needs a PyJWT of before 2.0
+    renames()
     flask_jwt_extended()
     pyjwt()
 
@@ -76,6 +81,17 @@ def flask_jwt_extended():
     want(app.post("/logout", **later), 200)
     want(app.get("/protected", **later), 401, "Token has been revoked")
     want(app.post("/refresh", **refresh), 200)  # and that is the trouble
+
+
+def renames():
+    """What the page calls 3.x is not in 4, and what it calls 4.x is."""
+    rows = re.findall(r"^\| (`@?\w.*?) \| (`@.*?|`\w+\(.*?\)`) \| `?.*\|$", text, re.MULTILINE)
+    words = [re.match(r"`@?(\w+)", cell)[1] for row in rows for cell in row]
+    pairs = [(old, new) for old, new in zip(words[::2], words[1::2]) if old != new]
+    assert len(pairs) >= 10, rows
+    names = {*dir(library), *dir(library.JWTManager)}
+    for old, new in pairs:
+        assert new in names and old not in names, (old, new)
 
 
 def pyjwt():
