@@ -112,6 +112,7 @@ def after():
     want(app.get("/protected", **refresh), 422)
     want(app.post("/password", **fresh), 200)
     want(app.post("/password", **access), 401, "Fresh token required")
+    want(app.get("/protected", **bearer(os.environ["FOREIGN_TOKEN"])), 422, "audience")
     for bad in ("x.y.z", os.environ["ACCESS_TOKEN"][:-8] + "AAAAAAAA", "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA"):
         want(app.get("/protected", **bearer(bad)), 422)
 
