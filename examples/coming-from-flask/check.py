@@ -6,6 +6,7 @@ import time
 
 import flask_jwt_extended as library
 
+UNKNOWN_KEYS = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA", "eyJhbGciOiJSUzI1NiJ9.e30.AA"  # kid x, and no kid
 page, what = sys.argv[1:]
 with open(page, encoding="utf-8") as file:
     text = file.read()
@@ -113,7 +114,7 @@ def after():
     want(app.post("/password", **fresh), 200)
     want(app.post("/password", **access), 401, "Fresh token required")
     want(app.get("/protected", **bearer(os.environ["FOREIGN_TOKEN"])), 422, "audience")
-    for bad in ("x.y.z", os.environ["ACCESS_TOKEN"][:-8] + "AAAAAAAA", "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA"):
+    for bad in ("x.y.z", os.environ["ACCESS_TOKEN"][:-8] + "AAAAAAAA", *UNKNOWN_KEYS):
         want(app.get("/protected", **bearer(bad)), 422)
 
 
