@@ -48,25 +48,61 @@ var (
 	headings   = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
 
-// What the README shows compiles and runs: it stands, but for indentation, in an example.
+// What the pages show compiles and runs: it stands, but for indentation, in a test or in an example that CI runs.
 func TestSnippetsAreExamples(t *testing.T) {
 	t.Parallel()
-	var examples strings.Builder
-	files, err := filepath.Glob("example_*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		examples.WriteString(flush(readFile(t, name)))
-	}
-	for _, page := range []string{"README.md", "README.ko.md"} {
+	for page, want := range map[string]struct {
+		least    int
+		examples []string
+	}{
+		"README.md":                 {2, []string{"example_*_test.go"}}, // one to embed and one to protect a handler
+		"docs/coming-from-flask.md": {15, []string{"example_*_test.go", "examples/coming-from-flask/*.go"}},
+	} {
 		blocks := goBlock.FindAllStringSubmatch(readFile(t, page), -1)
-		if len(blocks) < 2 {
-			t.Errorf("%s: %d Go snippets, want one to embed and one to protect a handler", page, len(blocks))
+		if len(blocks) < want.least {
+			t.Errorf("%s: %d Go snippets, want %d", page, len(blocks), want.least)
 		}
+		examples := flush(readAll(t, want.examples))
 		for _, block := range blocks {
-			if !strings.Contains(examples.String(), flush(block[1])) {
+			if !strings.Contains(examples, flush(block[1])) {
 				t.Errorf("%s: in no example:\n%s", page, block[1])
+			}
+		}
+	}
+}
+
+func readAll(t *testing.T, patterns []string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.FromSlash(pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			all.WriteString(readFile(t, name))
+		}
+	}
+	return all.String()
+}
+
+// The Korean pages show the same code; in a README the comments of commands are Korean, too.
+func TestTranslationsShowTheSameCode(t *testing.T) {
+	t.Parallel()
+	comment := regexp.MustCompile(`\s+#.*`)
+	for _, page := range []string{"README", "docs/coming-from-flask"} {
+		english := fenced.FindAllString(readFile(t, page+".md"), -1)
+		korean := fenced.FindAllString(readFile(t, page+".ko.md"), -1)
+		if len(english) != len(korean) {
+			t.Errorf("%s: %d snippets in English, %d in Korean", page, len(english), len(korean))
+			continue
+		}
+		for i, block := range english {
+			if page == "README" {
+				block, korean[i] = comment.ReplaceAllString(block, ""), comment.ReplaceAllString(korean[i], "")
+			}
+			if block != korean[i] {
+				t.Errorf("%s: in English\n%s\nin Korean\n%s", page, block, korean[i])
 			}
 		}
 	}

@@ -69,7 +69,7 @@ func (h *harness) wantAgents(token string, want ...string) {
 }
 
 // W-19, V-12: people see where they are signed in and end it, one by one or all others; it
-// works at once, for refreshes and for introspection.
+// works at once, for refreshes and for introspection. F-113: to log out everywhere, or elsewhere.
 func TestOwnFamilies(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(c *authd.Config) { c.Device = authd.PeerDevice })

@@ -9,7 +9,7 @@ import (
 )
 
 // Rows that no token can name any more are deleted, others never: neither a live family,
-// nor one that was revoked and could still tell a reuse (F-35).
+// nor one that was revoked and could still tell a reuse (F-35). F-110: so a blocklist needs no time to live.
 func TestUpkeep(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)

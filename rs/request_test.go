@@ -50,7 +50,7 @@ func counting() (rs.Config, *counts) {
 
 type user struct{ Name string }
 
-// S0-16: behind a middleware nothing is verified, asked or loaded twice.
+// S0-16, F-15: behind a middleware nothing is verified, asked or loaded twice.
 func TestVerifyRequestBehindMiddleware(t *testing.T) {
 	t.Parallel()
 	good, other := edit{}.token(), edit{"jti": `"j-2"`, "sub": `"usr_2"`}.token()

@@ -285,11 +285,18 @@ func TestAllocations(t *testing.T) {
 		}
 	}
 
-	first := testing.AllocsPerRun(100, func() {
+	least := func(f func()) float64 { // what other goroutines allocate is counted too, but not always
+		n := testing.AllocsPerRun(100, f)
+		for range 4 {
+			n = min(n, testing.AllocsPerRun(100, f))
+		}
+		return n
+	}
+	first := least(func() {
 		v.Forget()
 		verify()
 	})
-	again := testing.AllocsPerRun(100, verify)
+	again := least(verify)
 
 	if first > 25+raceAllocs || again > 6+raceAllocs {
 		t.Errorf("%v allocations for a token at first sight, %v for one seen before; want at most 25 and 6, and %d for -race",

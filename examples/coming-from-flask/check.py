@@ -4,17 +4,22 @@ import re
 import sys
 import time
 
+import flask_jwt_extended as library
+
+UNKNOWN_KEYS = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA", "eyJhbGciOiJSUzI1NiJ9.e30.AA"  # kid x, and no kid
 page, what = sys.argv[1:]
-blocks = re.findall(r"^```python\n# (.*)\n((?:.*\n)*?)```$", open(page, encoding="utf-8").read(), re.MULTILINE)
+with open(page, encoding="utf-8") as file:
+    text = file.read()
+blocks = re.findall(r"^```python\n# (.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
 
 
-def program(library):
+def program(whose):
     """The blocks of a library, one after the other, as one program."""
     names = {"__name__": "page"}
-    sources = [source for whose, source in blocks if whose == library]
-    assert sources, library
+    sources = [source for owner, source in blocks if owner == whose]
+    assert sources, whose
     for source in sources:
-        exec(compile(source, f"{page}: {library}", "exec"), names)
+        exec(compile(source, f"{page}: {whose}", "exec"), names)
     return names
 
 
@@ -31,6 +36,7 @@ def before():
     for whose, source in blocks:
         if whose == "Flask-JWT":
             compile(source, page, "exec")  # it needs a PyJWT of before 2.0
+    renames()
     flask_jwt_extended()
     pyjwt()
 
@@ -78,6 +84,17 @@ def flask_jwt_extended():
     want(app.post("/refresh", **refresh), 200)  # and that is the trouble
 
 
+def renames():
+    """What the page calls 3.x is not in 4, and what it calls 4.x is."""
+    rows = re.findall(r"^\| (`@?\w.*?) \| (`@.*?|`\w+\(.*?\)`) \| `?.*\|$", text, re.MULTILINE)
+    words = [re.match(r"`@?(\w+)", cell)[1] for row in rows for cell in row]
+    pairs = [(old, new) for old, new in zip(words[::2], words[1::2]) if old != new]
+    assert len(pairs) >= 10, rows
+    names = {*dir(library), *dir(library.JWTManager)}
+    for old, new in pairs:
+        assert new in names and old not in names, (old, new)
+
+
 def pyjwt():
     names = program("PyJWT")
     secret = "a secret of 32 bytes, or longer!"
@@ -96,7 +113,8 @@ def after():
     want(app.get("/protected", **refresh), 422)
     want(app.post("/password", **fresh), 200)
     want(app.post("/password", **access), 401, "Fresh token required")
-    for bad in ("x.y.z", os.environ["ACCESS_TOKEN"][:-8] + "AAAAAAAA", "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.e30.AA"):
+    want(app.get("/protected", **bearer(os.environ["FOREIGN_TOKEN"])), 422, "audience")
+    for bad in ("x.y.z", os.environ["ACCESS_TOKEN"][:-8] + "AAAAAAAA", *UNKNOWN_KEYS):
         want(app.get("/protected", **bearer(bad)), 422)
 
 

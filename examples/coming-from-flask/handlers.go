@@ -52,6 +52,7 @@ func adminsOnly(_ context.Context, t *rs.Token) error {
 
 // message answers as the Flask application did, for clients that read msg: the status and the challenge stay.
 func message(w http.ResponseWriter, _ *http.Request, err *rs.Error) {
+	w.Header().Set("Cache-Control", "no-store")
 	if err.Challenge != "" {
 		w.Header().Set("WWW-Authenticate", err.Challenge)
 	}

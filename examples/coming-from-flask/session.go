@@ -33,11 +33,19 @@ func (s *session) routes() http.Handler {
 }
 
 func (s *session) login(w http.ResponseWriter, r *http.Request) {
-	body, err := json.Marshal(map[string]string{
-		"client_id": s.client, "username": r.FormValue("username"), "password": r.FormValue("password"),
-	})
+	signIn := struct {
+		ClientID string `json:"client_id"`
+		Username string `json:"username"`
+		Password string `json:"password"`
+	}{}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<16)).Decode(&signIn); err != nil {
+		answer(w, http.StatusBadRequest, map[string]any{"msg": "Missing JSON in request"})
+		return
+	}
+	signIn.ClientID = s.client // whatever the page says
+	body, err := json.Marshal(signIn)
 	if err != nil {
-		http.Error(w, "bad request", http.StatusBadRequest)
+		http.Error(w, "try again later", http.StatusServiceUnavailable)
 		return
 	}
 	s.keep(w, r, "/account/login", "application/json", body)

@@ -36,7 +36,6 @@ func (d *doorman) listen(t *testing.T) net.Addr {
 			if err != nil {
 				return
 			}
-			d.asked.Add(1)
 			guests.Go(func() { d.answer(conn) })
 		}
 	})
@@ -47,9 +46,11 @@ func (d *doorman) listen(t *testing.T) net.Addr {
 func (d *doorman) answer(conn net.Conn) {
 	defer conn.Close()
 	b := pgproto3.NewBackend(conn, conn)
-	if _, err := b.ReceiveStartupMessage(); err != nil {
-		return
+	m, err := b.ReceiveStartupMessage()
+	if _, asks := m.(*pgproto3.StartupMessage); err != nil || !asks {
+		return // after a hang-up pgx may come once more, to cancel what is no longer there
 	}
+	d.asked.Add(1)
 	switch code := d.code.Load().(string); code {
 	case "":
 	case "open":

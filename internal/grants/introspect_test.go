@@ -198,6 +198,7 @@ func TestIntrospectCallers(t *testing.T) {
 	}
 }
 
+// F-25: either kind of token may be revoked.
 func TestRevoke(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -79,7 +79,7 @@ func TestGraceAcrossKeyRotation(t *testing.T) {
 	}
 }
 
-// The table of refresh families, case by case; the family's end is what counts.
+// The table of refresh families, case by case; the family's end is what counts. F-111: its row says why it ended.
 func TestRefreshReuse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
