@@ -22,6 +22,7 @@ func (c Client) internal() oauth.Client {
 		GrantTypes:   convert(c.GrantTypes, func(s string) oauth.GrantType { return oauth.GrantType(s) }),
 		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
+		PKCEOptional: c.PKCEOptional,
 	}
 }
 
@@ -31,6 +32,7 @@ func publicClient(c oauth.Client) Client {
 		GrantTypes:   convert(c.GrantTypes, func(g oauth.GrantType) string { return string(g) }),
 		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
+		PKCEOptional: c.PKCEOptional,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}

@@ -63,6 +63,8 @@ func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Fo
 		return s.clientCredentials(ctx, caller, ask)
 	case oauth.RefreshToken:
 		return s.refresh(ctx, caller, form.Get("refresh_token"), from, ask)
+	case oauth.AuthorizationCode:
+		return s.authorizationCode(ctx, caller, form, ask)
 	case "":
 		return Response{}, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
 	default: // the client is not looked at: the answer is the same for all

@@ -1,0 +1,276 @@
+package grants
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// Browser is what a browser sends along with each of its requests.
+type Browser struct {
+	ID      string // the cookie to which parked requests are bound
+	Session string // the cookie of who is signed in; "" for nobody
+	From    oauth.Device
+}
+
+// Step is what a browser is shown next.
+type Step int
+
+// A person signs in, consents if that is needed, and takes the answer to the client. Where
+// a request stands is computed from the request, the session and the consents each time: no
+// step can be skipped by asking for a later one.
+const (
+	StepSignIn Step = iota + 1
+	StepConsent
+	StepAnswer
+)
+
+// Next is where a request stands.
+type Next struct {
+	Step Step
+	// Answer is set for [StepAnswer], and the rest for the others.
+	Answer  *oauth.AuthorizationAnswer
+	ID      string // of the parked request, for the browser to name it
+	Request oauth.AuthorizationRequest
+	Client  *oauth.Client
+	Session *oauth.Session // nil before the sign-in
+	// Scopes are what the client would get, New those that the person has not allowed it yet.
+	Scopes, New oauth.Scopes
+}
+
+// Authorize serves an authorization request (RFC 6749 §4.1.1). A refusal is an error where
+// it is not certain that the client is to be told of it, and an answer otherwise.
+func (s *Service) Authorize(ctx context.Context, query string, b Browser) (Next, error) {
+	r, refusal, fatal := oauth.ParseAuthorization(query)
+	if fatal != nil {
+		return Next{}, fatal
+	}
+	f := &flow{request: r, browser: b}
+	if err := s.loadClient(ctx, f); err != nil {
+		return Next{}, err
+	}
+	if refusal != nil {
+		return s.refused(f, refusal), nil
+	}
+	return s.proceed(ctx, f)
+}
+
+// Resume says where a parked request stands, and answers it if nobody has to be asked any
+// more. It returns a refusal for a request that is unknown, over, or another browser's.
+func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, err
+	}
+	return s.proceed(ctx, f)
+}
+
+// SignInBrowser signs a person in for a parked request. The new session has a new
+// identifier, and the one that the browser had before ends. It refuses as [Service.Login].
+func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, "", err
+	}
+	who, err := s.cfg.Authenticator.Authenticate(ctx, username, password)
+	if err != nil {
+		return Next{Step: StepSignIn, ID: id, Request: f.request, Client: f.client}, "", err
+	}
+	if f.browser.Session, err = s.startSession(ctx, who, username, b); err != nil {
+		return Next{}, "", err
+	}
+	next, err = s.proceed(ctx, f)
+	return next, f.browser.Session, err
+}
+
+// Consent answers a parked request as the person said who is signed in. Before the sign-in
+// it changes nothing.
+func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool) (Next, error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, err
+	}
+	step, err := s.judge(ctx, f)
+	if next, done := s.refusedBy(f, err); done || err != nil {
+		return next, err
+	}
+	if step == StepSignIn {
+		return f.next(step), nil
+	}
+	if allow {
+		return s.issueCode(ctx, f, true)
+	}
+	err = s.cfg.DB.DropParked(ctx, f.id.SHA256, f.browserHash())
+	if isNotFound(err) {
+		err = errOver.Because("answered twice")
+	}
+	return s.refused(f, oauth.Errorf(oauth.AccessDenied, "the person denied the request")), err
+}
+
+var errOver = oauth.Errorf(oauth.InvalidRequest, "this sign-in is over, or began in another browser: go back to the application and begin again")
+
+// parked reads a request and looks at its client again: it may have been disabled, or the
+// redirect URI taken away, since.
+func (s *Service) parked(ctx context.Context, id string, b Browser) (*flow, error) {
+	f := &flow{id: oauth.SecretOf(id), browser: b}
+	p, err := s.cfg.DB.Parked(ctx, f.id.SHA256, f.browserHash())
+	if isNotFound(err) {
+		return nil, errOver.Because("no such parked request of this browser")
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.request, f.begun = p.AuthorizationRequest, p.CreatedAt
+	if err := s.loadClient(ctx, f); err != nil {
+		return nil, err
+	}
+	if f.client.Epoch != p.ClientEpoch {
+		return nil, errOver.Because("client ended since")
+	}
+	return f, nil
+}
+
+// loadClient refuses what must never be redirected (RFC 6749 §4.1.2.1).
+func (s *Service) loadClient(ctx context.Context, f *flow) error {
+	c, now, err := s.cfg.DB.Client(ctx, f.request.ClientID)
+	switch {
+	case isNotFound(err), err == nil && c.DisabledAt != nil:
+		return oauth.Errorf(oauth.InvalidRequest, "client_id is not that of an application known here")
+	case err != nil:
+		return err
+	case !oauth.MatchRedirectURI(c.RedirectURIs, f.request.RedirectURI):
+		return oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for this application")
+	}
+	f.client, f.now = &c, now
+	return nil
+}
+
+// proceed goes as far as it can without asking.
+func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
+	step, err := s.judge(ctx, f)
+	if next, done := s.refusedBy(f, err); done || err != nil {
+		return next, err
+	}
+	switch {
+	case step == StepAnswer:
+		return s.issueCode(ctx, f, false)
+	case f.id.Text != "":
+		return f.next(step), nil
+	}
+	return s.park(ctx, f, step)
+}
+
+// judge checks the request against the registration, and finds out where it stands.
+func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
+	if err := f.checkRegistration(); err != nil {
+		return 0, err
+	}
+	r := &f.request
+	ok, err := s.gate(f.client, ask{scopes: r.Scopes, hasScope: len(r.Scopes) > 0, resource: r.Resource}, f.client.Scopes, "")
+	if err != nil {
+		return 0, err
+	}
+	f.scopes = ok.scopes
+	if err := s.loadSession(ctx, f); err != nil {
+		return 0, err
+	}
+	step := f.step()
+	switch {
+	case !r.Has(oauth.PromptNone):
+		return step, nil
+	case step == StepSignIn: // OIDC Core §3.1.2.6
+		return 0, oauth.Errorf(oauth.LoginRequired, "nobody is signed in, or not recently enough")
+	case step == StepConsent:
+		return 0, oauth.Errorf(oauth.ConsentRequired, "the person has not allowed this yet")
+	}
+	return step, nil
+}
+
+// loadSession leaves both nil for a browser in which nobody is signed in.
+func (s *Service) loadSession(ctx context.Context, f *flow) error {
+	if f.browser.Session == "" {
+		return nil
+	}
+	session, err := s.cfg.DB.UseSession(ctx, oauth.SecretOf(f.browser.Session).SHA256)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.session = &session
+	f.allowed, err = s.cfg.DB.Consent(ctx, session.Subject, f.client.ID, f.client.Epoch)
+	f.asked = err == nil
+	if isNotFound(err) {
+		err = nil
+	}
+	return err
+}
+
+// refused answers the client with an error.
+func (s *Service) refused(f *flow, e *oauth.Error) Next {
+	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e)}
+}
+
+// refusedBy makes an answer of a refusal; of other errors, which are ours, it makes none.
+func (s *Service) refusedBy(f *flow, err error) (Next, bool) {
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
+		return s.refused(f, e), true
+	}
+	return Next{}, false
+}
+
+func (s *Service) park(ctx context.Context, f *flow, step Step) (Next, error) {
+	var err error
+	if f.id, err = oauth.NewSecret(s.cfg.Random); err != nil {
+		return Next{}, err
+	}
+	err = s.cfg.DB.Park(ctx, db.NewParked{
+		SHA256: f.id.SHA256, BrowserSHA256: f.browserHash(), ClientEpoch: f.client.Epoch, Address: f.browser.From.Address,
+	}, &f.request)
+	if errors.Is(err, db.ErrQuota) {
+		return Next{}, oauth.TooMany(quotaRetry, "quota of parked requests")
+	}
+	return f.next(step), err
+}
+
+func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next, error) {
+	code, err := oauth.NewSecret(s.cfg.Random)
+	if err != nil {
+		return Next{}, err
+	}
+	n := db.NewCode{
+		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256, Consented: consented,
+	}
+	if f.id.Text != "" {
+		n.Parked, n.Browser = f.id.SHA256, f.browserHash()
+	}
+	err = s.cfg.DB.InsertCode(ctx, n)
+	if isNotFound(err) {
+		return Next{}, errOver.Because("answered twice, or session or client ended meanwhile")
+	}
+	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text)}, err
+}
+
+// startSession keeps of the name what can be shown.
+func (s *Service) startSession(ctx context.Context, who oauth.Authentication, username string, b Browser) (string, error) {
+	if err := checkSubject(who.Subject); err != nil {
+		return "", err
+	}
+	session, err := oauth.NewSecret(s.cfg.Random)
+	if err != nil {
+		return "", err
+	}
+	who.Device = b.From
+	n := db.NewSession{SHA256: session.SHA256, Username: oauth.Printable(username, maxShownName), Authentication: who}
+	if b.Session != "" {
+		n.Replaces = oauth.SecretOf(b.Session).SHA256
+	}
+	_, err = s.cfg.DB.InsertSession(ctx, n)
+	if isNotFound(err) {
+		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
+	}
+	return session.Text, err
+}
