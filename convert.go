@@ -33,7 +33,7 @@ func publicClient(c oauth.Client) Client {
 		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional,
-		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
+		CreatedAt:    c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}
 }

@@ -17,6 +17,7 @@ type registrationFlags struct {
 	RedirectURI    list           `name:"redirect-uri" placeholder:"URI" help:"Where people are sent back to, compared exactly."`
 	AllowedOrigin  list           `name:"allowed-origin" placeholder:"ORIGIN" help:"Web pages that may call the token endpoint, beside those of the redirect URIs."`
 	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post or none."`
+	PKCE           *string        `name:"pkce" placeholder:"required|optional" enum:"required,optional" help:"Whether a client with a secret has to use PKCE for authorization codes; without openid and a nonce it has to (required)."`
 	AccessTTL      *time.Duration `name:"access-ttl" placeholder:"DURATION" help:"Lifetime of its access tokens, 1m to 1h; 0s for the server's."`
 	RefreshTTL     *time.Duration `name:"refresh-ttl" placeholder:"DURATION" help:"How long its refresh tokens may lie unused; 0s for the server's."`
 	Name           *string        `name:"name" placeholder:"TEXT" help:"Name for people."`
@@ -40,6 +41,9 @@ func (f *registrationFlags) apply(c *authd.Client) {
 		}
 	}
 	set(&c.AuthMethod, f.AuthMethod)
+	if f.PKCE != nil {
+		c.PKCEOptional = *f.PKCE == "optional"
+	}
 	set(&c.AccessTTL, f.AccessTTL)
 	set(&c.RefreshTTL, f.RefreshTTL)
 	set(&c.Name, f.Name)
@@ -63,6 +67,7 @@ type clientJSON struct {
 	RedirectURIs []string           `json:"redirect_uris"`
 	Origins      []string           `json:"allowed_origins"`
 	AuthMethod   string             `json:"token_endpoint_auth_method"`
+	PKCE         string             `json:"pkce"`
 	AccessTTL    int64              `json:"access_ttl,omitempty"` // seconds; absent: the server's
 	RefreshTTL   int64              `json:"refresh_ttl,omitempty"`
 	FirstParty   bool               `json:"first_party"`
@@ -81,7 +86,7 @@ func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
 		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), Origins: orEmpty(c.AllowedOrigins),
-		AuthMethod: c.AuthMethod, AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
+		AuthMethod: c.AuthMethod, PKCE: pkceText(c.PKCEOptional), AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
 		Secrets: convert(c.Secrets, func(s authd.ClientSecret) clientSecretJSON {
 			return clientSecretJSON{s.ID, s.CreatedAt.UTC()}
@@ -98,7 +103,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 		facts(w, "client_id", c.ID, "client_secret", secret, "name", c.Name,
 			"grant_types", strings.Join(c.GrantTypes, " "), "scope", strings.Join(c.Scopes, " "),
 			"audience", strings.Join(c.Audiences, " "), "redirect_uris", strings.Join(c.RedirectURIs, " "),
-			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
+			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod, "pkce", pkceText(c.PKCEOptional),
 			"access_ttl", orNothing(c.AccessTTL), "refresh_ttl", orNothing(c.RefreshTTL),
 			"first_party", yesNo(c.FirstParty), "resource_server", yesNo(c.ResourceServer),
 			"secrets", strings.Join(convert(c.Secrets, secretText), ", "),
@@ -116,6 +121,13 @@ func (a *app) showWithSecret(admin *authd.Admin, id, secret string) error {
 		return named(id, err)
 	}
 	return a.showClient(client, secret)
+}
+
+func pkceText(optional bool) string {
+	if optional {
+		return "optional"
+	}
+	return "required"
 }
 
 func secretText(s authd.ClientSecret) string { return s.ID + " of " + at(s.CreatedAt) }

@@ -102,3 +102,11 @@ func origin(a netip.Addr) *netip.Prefix {
 	}
 	return &p
 }
+
+const endSession = `delete from authd.sessions where sha256 = $1 returning subject`
+
+// EndSession returns [ErrNotFound] for one that is over already.
+func (d *DB) EndSession(ctx context.Context, sha256 []byte) error {
+	_, err := write[struct{ Subject string }](ctx, d, "end session", endSession, sha256)
+	return err
+}

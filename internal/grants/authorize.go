@@ -68,7 +68,8 @@ func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error
 }
 
 // SignInBrowser signs a person in for a parked request. The new session has a new
-// identifier, and the one that the browser had before ends. It refuses as [Service.Login].
+// identifier, and the one that the browser had before ends. It refuses as [Service.Login],
+// and then next is still [StepSignIn].
 func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
 	f, err := s.parked(ctx, id, b)
 	if err != nil {
@@ -76,13 +77,23 @@ func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, usern
 	}
 	who, err := s.cfg.Authenticator.Authenticate(ctx, username, password)
 	if err != nil {
-		return Next{Step: StepSignIn, ID: id, Request: f.request, Client: f.client}, "", err
+		return f.next(StepSignIn), "", err
 	}
-	if f.browser.Session, err = s.startSession(ctx, who, username, b); err != nil {
-		return Next{}, "", err
+	if session, err = s.startSession(ctx, who, username, b); err != nil {
+		return f.next(StepSignIn), "", err
 	}
+	f.browser.Session = session
 	next, err = s.proceed(ctx, f)
-	return next, f.browser.Session, err
+	return next, session, err
+}
+
+// EndSession ends a session, and with it the codes that came of it and are not used yet.
+func (s *Service) EndSession(ctx context.Context, session string) error {
+	err := s.cfg.DB.EndSession(ctx, oauth.SecretOf(session).SHA256)
+	if isNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // Consent answers a parked request as the person said who is signed in. Before the sign-in
@@ -109,7 +120,7 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 	return s.refused(f, oauth.Errorf(oauth.AccessDenied, "the person denied the request")), err
 }
 
-var errOver = oauth.Errorf(oauth.InvalidRequest, "this sign-in is over, or began in another browser: go back to the application and begin again")
+var errOver = oauth.Errorf(oauth.Expired, "this sign-in is over, or began in another browser: go back to the application and begin again")
 
 // parked reads a request and looks at its client again: it may have been disabled, or the
 // redirect URI taken away, since.
@@ -272,5 +283,8 @@ func (s *Service) startSession(ctx context.Context, who oauth.Authentication, us
 	if isNotFound(err) {
 		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
 	}
-	return session.Text, err
+	if err != nil {
+		return "", err
+	}
+	return session.Text, nil
 }

@@ -152,10 +152,22 @@ var readParams = []struct {
 	name string
 	most int
 }{
-	{"response_type", 100}, {"response_mode", 100}, {"state", MaxState}, {"scope", maxFormValue},
-	{"resource", maxResource}, {"code_challenge", 1 << 10}, {"code_challenge_method", 100},
-	{"nonce", maxNonce}, {"prompt", 100}, {"max_age", 100}, {"login_hint", maxHint}, {"ui_locales", maxLocales},
-	{"request", maxFormValue}, {"request_uri", maxFormValue}, {"claims", maxFormValue}, {"registration", maxFormValue},
+	{"response_type", 100},
+	{"response_mode", 100},
+	{"state", MaxState},
+	{"scope", maxFormValue},
+	{"resource", maxResource},
+	{"code_challenge", 1 << 10},
+	{"code_challenge_method", 100},
+	{"nonce", maxNonce},
+	{"prompt", 100},
+	{"max_age", 100},
+	{"login_hint", maxHint},
+	{"ui_locales", maxLocales},
+	{"request", maxFormValue},
+	{"request_uri", maxFormValue},
+	{"claims", maxFormValue},
+	{"registration", maxFormValue},
 }
 
 // checkKind refuses what would change the meaning of the rest, and is not supported.

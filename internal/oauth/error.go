@@ -28,7 +28,7 @@ const (
 	RequestNotSupported      Code = "request_not_supported"
 	RequestURINotSupported   Code = "request_uri_not_supported"
 	RegistrationNotSupported Code = "registration_not_supported"
-	ServerError          Code = "server_error"
+	ServerError              Code = "server_error"
 	// TemporarilyUnavailable is for every storage fault, full queue and throttle: the
 	// client keeps its credentials and comes back after Retry-After.
 	TemporarilyUnavailable Code = "temporarily_unavailable"
@@ -38,6 +38,11 @@ const (
 	UsernameTaken      Code = "username_taken"
 	WeakPassword       Code = "weak_password"
 	TooManyAttempts    Code = "too_many_attempts"
+
+	// Of the pages: a request that is over, or begun in another browser; a form that another
+	// site sent.
+	Expired   Code = "expired"
+	CrossSite Code = "cross_site"
 
 	// NotFound is for paths where nothing is.
 	NotFound Code = "not_found"

@@ -58,6 +58,9 @@ func NewSecret(random io.Reader) (Secret, error) {
 	return SecretOf(base64.RawURLEncoding.EncodeToString(b)), nil
 }
 
+// IsSecret reports whether text has the form of one. What has not is nobody's.
+func IsSecret(text string) bool { return IsCodeChallenge(text) }
+
 // SecretOf is the secret that somebody presents. The text is hashed, not what it encodes:
 // there is one way to write it.
 func SecretOf(text string) Secret {

@@ -51,7 +51,7 @@ type Client struct {
 	// PKCEOptional lets a confidential client ask for codes without a challenge.
 	PKCEOptional bool
 	CreatedAt    time.Time
-	DisabledAt            *time.Time
+	DisabledAt   *time.Time
 	// EndedAt: access tokens without a family and with a smaller iat are dead.
 	EndedAt *time.Time
 	// Epoch counts the times at which all families of the client were ended.
