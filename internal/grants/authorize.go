@@ -104,8 +104,8 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 		return Next{}, err
 	}
 	step, err := s.judge(ctx, f)
-	if next, done := s.refusedBy(f, err); done || err != nil {
-		return next, err
+	if err != nil {
+		return s.refusedBy(f, err)
 	}
 	if step == StepSignIn {
 		return f.next(step), nil
@@ -161,8 +161,8 @@ func (s *Service) loadClient(ctx context.Context, f *flow) error {
 // proceed goes as far as it can without asking.
 func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
 	step, err := s.judge(ctx, f)
-	if next, done := s.refusedBy(f, err); done || err != nil {
-		return next, err
+	if err != nil {
+		return s.refusedBy(f, err)
 	}
 	switch {
 	case step == StepAnswer:
@@ -225,12 +225,12 @@ func (s *Service) refused(f *flow, e *oauth.Error) Next {
 	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e)}
 }
 
-// refusedBy makes an answer of a refusal; of other errors, which are ours, it makes none.
-func (s *Service) refusedBy(f *flow, err error) (Next, bool) {
+// refusedBy makes an answer of a refusal; other errors, which are ours, it returns.
+func (s *Service) refusedBy(f *flow, err error) (Next, error) {
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
-		return s.refused(f, e), true
+		return s.refused(f, e), nil
 	}
-	return Next{}, false
+	return Next{}, err
 }
 
 func (s *Service) park(ctx context.Context, f *flow, step Step) (Next, error) {
