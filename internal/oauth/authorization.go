@@ -71,8 +71,8 @@ func ParseAuthorization(query string) (r AuthorizationRequest, refusal, fatal *E
 		return r, nil, fatal
 	}
 	r.ResponseMode = ModeQuery
-	if mode := ResponseMode(p.get("response_mode")); mode == ModeFormPost {
-		r.ResponseMode = mode
+	if ResponseMode(p.get("response_mode")) == ModeFormPost && isWeb(r.RedirectURI) {
+		r.ResponseMode = ModeFormPost
 	}
 	if state := p.get("state"); len(state) <= MaxState && IsText(state) {
 		r.State = state
@@ -171,7 +171,7 @@ var readParams = []struct {
 }
 
 // checkKind refuses what would change the meaning of the rest, and is not supported.
-func (p params) checkKind(*AuthorizationRequest) *Error {
+func (p params) checkKind(r *AuthorizationRequest) *Error {
 	switch {
 	case p.get("request") != "": // RFC 9101 §6.2; nothing is fetched, whatever it says
 		return Errorf(RequestNotSupported, "request objects are not supported")
@@ -187,10 +187,17 @@ func (p params) checkKind(*AuthorizationRequest) *Error {
 		return Errorf(UnsupportedResponseType, "response_type must be code")
 	}
 	switch ResponseMode(p.get("response_mode")) {
-	case "", ModeQuery, ModeFormPost:
+	case "", ModeQuery, r.ResponseMode:
 		return nil
+	case ModeFormPost:
+		return Errorf(InvalidRequest, "response_mode form_post needs an http or https redirect_uri")
 	}
 	return Errorf(InvalidRequest, "response_mode must be query or form_post")
+}
+
+// isWeb: a form can be posted nowhere else.
+func isWeb(uri string) bool {
+	return strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "http://")
 }
 
 func (p params) readScope(r *AuthorizationRequest) *Error {

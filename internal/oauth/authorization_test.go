@@ -99,6 +99,16 @@ func TestParseAuthorization(t *testing.T) {
 	}
 }
 
+// A form cannot be posted to a program's scheme: it is told so in the query.
+func TestFormPostToAScheme(t *testing.T) {
+	t.Parallel()
+	r, refusal, fatal := ParseAuthorization("client_id=app&redirect_uri=com.example.app:/cb&response_type=code&response_mode=form_post")
+
+	if fatal != nil || refusal == nil || refusal.Code != InvalidRequest || r.ResponseMode != ModeQuery {
+		t.Errorf("got %v and %v, by %s", refusal, fatal, r.ResponseMode)
+	}
+}
+
 func TestAuthorizationAnswer(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
