@@ -16,11 +16,10 @@ const (
 	consentPath   = "/consent"
 )
 
+// pageRoutes are those that only our own pages lead to.
 func (s *Server) pageRoutes() []route {
 	at := func(path string) string { return s.path + path }
 	return []route{
-		{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
-		{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))},
 		{method: http.MethodGet, path: at(loginPath), handle: s.page(s.bounded(s.showLogin)), acts: true},
 		{method: http.MethodPost, path: at(loginPath), handle: s.pageForm(s.signIn)},
 		{method: http.MethodGet, path: at(consentPath), handle: s.page(s.bounded(s.showConsent)), acts: true},

@@ -19,8 +19,6 @@ type browsing struct {
 	err  error
 }
 
-var _ Browsing = (*grants.Service)(nil)
-
 var (
 	parkedID = strings.Repeat("r", 42) + "0"
 	adas     = strings.Repeat("s", 42) + "0"

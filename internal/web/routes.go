@@ -18,8 +18,8 @@ type route struct {
 	acts   bool    // its GET may change something, so that there is no HEAD
 }
 
-// publicRoutes lists exactly what the configuration turned on, for programs; see
-// [Server.pageRoutes] for people.
+// publicRoutes lists exactly what the configuration turned on, but for
+// [Server.pageRoutes].
 func (s *Server) publicRoutes() []route {
 	at := func(path string) string { return s.path + path }
 	routes := []route{
@@ -33,6 +33,11 @@ func (s *Server) publicRoutes() []route {
 	}
 	if s.cfg.Feed != nil {
 		routes = append(routes, route{method: http.MethodGet, path: at("/oauth2/revocations"), handle: s.revocations})
+	}
+	if s.cfg.Browsing != nil {
+		routes = append(routes,
+			route{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
+			route{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))})
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,
