@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,6 +83,29 @@ func TestCookies(t *testing.T) {
 	}
 }
 
+// The pages find their stylesheet, also where the issuer has a path.
+func TestStaticFiles(t *testing.T) {
+	t.Parallel()
+	style := regexp.MustCompile(`<link rel="stylesheet" href="([^"]+)"`)
+	for _, path := range []string{"", "/tenant"} {
+		h, _ := browserServer(t, issuer+path)
+		page := send(h, http.MethodGet, path+"/login?request="+parkedID)
+		href := style.FindStringSubmatch(page.Body.String())
+		if href == nil || !strings.HasPrefix(href[1], path+"/static/") {
+			t.Fatalf("under %q: stylesheet %v", path, href)
+		}
+
+		w := send(h, http.MethodGet, href[1])
+
+		if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d %v", href[1], w.Code, w.Header())
+		}
+		if w := send(h, http.MethodGet, path+"/static/../login"); w.Code == http.StatusOK {
+			t.Errorf("a path out of static: %d", w.Code)
+		}
+	}
+}
+
 // W-11: what cannot be ours, or could be somebody else's, is as no cookie.
 func TestStrangeCookies(t *testing.T) {
 	t.Parallel()
@@ -108,6 +132,29 @@ func TestStrangeCookies(t *testing.T) {
 				t.Errorf("%d, session %q, want %q", w.Code, seen.Session, tt.want)
 			}
 		})
+	}
+}
+
+// W-03, W-18: no form of another site is let through, on any path and however it is written.
+func TestCrossSiteForms(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, config(services{}))
+	forms := 0
+	for _, rt := range s.pageRoutes() {
+		if rt.method != http.MethodPost {
+			continue
+		}
+		forms++
+		for _, query := range []string{"", "?request=x", "?a=%2F..%2F"} {
+			for _, header := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+				if w := post(s.Handler(), rt.path+query, formType, "request=x", header...); w.Code != http.StatusForbidden {
+					t.Errorf("%s%s with %v: got %d, want 403", rt.path, query, header, w.Code)
+				}
+			}
+		}
+	}
+	if forms < 2 {
+		t.Errorf("only %d forms", forms)
 	}
 }
 
