@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -29,11 +28,11 @@ const (
 
 // Next is where a request stands.
 type Next struct {
-	Step Step
+	Step    Step
+	Request oauth.AuthorizationRequest
 	// Answer is set for [StepAnswer], and the rest for the others.
 	Answer  *oauth.AuthorizationAnswer
 	ID      string // of the parked request, for the browser to name it
-	Request oauth.AuthorizationRequest
 	Client  *oauth.Client
 	Session *oauth.Session // nil before the sign-in
 	// Scopes are what the client would get, New those that the person has not allowed it yet.
@@ -87,15 +86,6 @@ func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, usern
 	return next, session, err
 }
 
-// EndSession ends a session, and with it the codes that came of it and are not used yet.
-func (s *Service) EndSession(ctx context.Context, session string) error {
-	err := s.cfg.DB.EndSession(ctx, oauth.SecretOf(session).SHA256)
-	if isNotFound(err) {
-		return nil
-	}
-	return err
-}
-
 // Consent answers a parked request as the person said who is signed in. Before the sign-in
 // it changes nothing.
 func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool) (Next, error) {
@@ -121,42 +111,6 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 }
 
 var errOver = oauth.Errorf(oauth.Expired, "this sign-in is over, or began in another browser: go back to the application and begin again")
-
-// parked reads a request and looks at its client again: it may have been disabled, or the
-// redirect URI taken away, since.
-func (s *Service) parked(ctx context.Context, id string, b Browser) (*flow, error) {
-	f := &flow{id: oauth.SecretOf(id), browser: b}
-	p, err := s.cfg.DB.Parked(ctx, f.id.SHA256, f.browserHash())
-	if isNotFound(err) {
-		return nil, errOver.Because("no such parked request of this browser")
-	}
-	if err != nil {
-		return nil, err
-	}
-	f.request, f.begun = p.AuthorizationRequest, p.CreatedAt
-	if err := s.loadClient(ctx, f); err != nil {
-		return nil, err
-	}
-	if f.client.Epoch != p.ClientEpoch {
-		return nil, errOver.Because("client ended since")
-	}
-	return f, nil
-}
-
-// loadClient refuses what must never be redirected (RFC 6749 §4.1.2.1).
-func (s *Service) loadClient(ctx context.Context, f *flow) error {
-	c, now, err := s.cfg.DB.Client(ctx, f.request.ClientID)
-	switch {
-	case isNotFound(err), err == nil && c.DisabledAt != nil:
-		return oauth.Errorf(oauth.InvalidRequest, "client_id is not that of an application known here")
-	case err != nil:
-		return err
-	case !oauth.MatchRedirectURI(c.RedirectURIs, f.request.RedirectURI):
-		return oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for this application")
-	}
-	f.client, f.now = &c, now
-	return nil
-}
 
 // proceed goes as far as it can without asking.
 func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
@@ -222,7 +176,7 @@ func (s *Service) loadSession(ctx context.Context, f *flow) error {
 
 // refused answers the client with an error.
 func (s *Service) refused(f *flow, e *oauth.Error) Next {
-	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e)}
+	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e), Request: f.request}
 }
 
 // refusedBy makes an answer of a refusal; other errors, which are ours, it returns.
@@ -231,60 +185,4 @@ func (s *Service) refusedBy(f *flow, err error) (Next, error) {
 		return s.refused(f, e), nil
 	}
 	return Next{}, err
-}
-
-func (s *Service) park(ctx context.Context, f *flow, step Step) (Next, error) {
-	var err error
-	if f.id, err = oauth.NewSecret(s.cfg.Random); err != nil {
-		return Next{}, err
-	}
-	err = s.cfg.DB.Park(ctx, db.NewParked{
-		SHA256: f.id.SHA256, BrowserSHA256: f.browserHash(), ClientEpoch: f.client.Epoch, Address: f.browser.From.Address,
-	}, &f.request)
-	if errors.Is(err, db.ErrQuota) {
-		return Next{}, oauth.TooMany(quotaRetry, "quota of parked requests")
-	}
-	return f.next(step), err
-}
-
-func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next, error) {
-	code, err := oauth.NewSecret(s.cfg.Random)
-	if err != nil {
-		return Next{}, err
-	}
-	n := db.NewCode{
-		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256, Consented: consented,
-	}
-	if f.id.Text != "" {
-		n.Parked, n.Browser = f.id.SHA256, f.browserHash()
-	}
-	err = s.cfg.DB.InsertCode(ctx, n)
-	if isNotFound(err) {
-		return Next{}, errOver.Because("answered twice, or session or client ended meanwhile")
-	}
-	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text)}, err
-}
-
-// startSession keeps of the name what can be shown.
-func (s *Service) startSession(ctx context.Context, who oauth.Authentication, username string, b Browser) (string, error) {
-	if err := checkSubject(who.Subject); err != nil {
-		return "", err
-	}
-	session, err := oauth.NewSecret(s.cfg.Random)
-	if err != nil {
-		return "", err
-	}
-	who.Device = b.From
-	n := db.NewSession{SHA256: session.SHA256, Username: oauth.Printable(username, maxShownName), Authentication: who}
-	if b.Session != "" {
-		n.Replaces = oauth.SecretOf(b.Session).SHA256
-	}
-	_, err = s.cfg.DB.InsertSession(ctx, n)
-	if isNotFound(err) {
-		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
-	}
-	if err != nil {
-		return "", err
-	}
-	return session.Text, nil
 }
