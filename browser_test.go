@@ -175,10 +175,29 @@ func TestSignInInTheBrowser(t *testing.T) {
 	if at := part(t, token.AccessToken, 1); at["client_id"] != "app" || at["scope"] != "read" || at["sid"] == nil || at["auth_time"] == nil {
 		t.Errorf("claims %v", at)
 	}
+	for name, secret := range map[string]string{"password": password, "code": got.Get("code"), "verifier": verifier, "request": fields(signIn).Get("request")} {
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log holds the %s", name)
+		}
+	}
+	for _, c := range p.browser.Jar.Cookies(p.base()) {
+		if strings.Contains(h.log.String(), c.Value) {
+			t.Errorf("the log holds the cookie %s", c.Name)
+		}
+	}
 	// Signed in and consented: the next answer needs nobody.
 	if got := p.back(p.open(authorizeURL(h, "2", verifier, oauth2.SetAuthURLParam("prompt", "none")))); !got.Has("code") || got.Get("state") != "2" {
 		t.Errorf("the second time: %v", got)
 	}
+}
+
+func (p *person) base() *url.URL {
+	p.t.Helper()
+	u, err := url.Parse(p.http.URL)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u
 }
 
 // signedIn goes as far as the consent page.
@@ -237,6 +256,27 @@ func TestPagesAreSafe(t *testing.T) {
 		if a.header.Get("Referrer-Policy") != "no-referrer" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: headers %v", name, a.header)
 		}
+	}
+}
+
+// B-02, B-10: who is disabled cannot sign in here, is told what everybody is told, and what
+// they have signed in to before is over.
+func TestDisabledPersonInTheBrowser(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p := h.person()
+	consent := p.signedIn("ada")
+	if err := h.server.DisableUser(t.Context(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+
+	login := p.follow(p.submit(consent, "decision", "allow"))
+	disabled := p.submit(login, "username", "ada", "password", password)
+	wrong := p.submit(login, "username", "ada", "password", "wrong")
+	nobody := p.submit(login, "username", "nobody", "password", "wrong")
+
+	if disabled.status != http.StatusBadRequest || disabled.raw != wrong.raw || strings.ReplaceAll(nobody.raw, "nobody", "ada") != wrong.raw {
+		t.Errorf("answers differ: %d %d %d", disabled.status, wrong.status, nobody.status)
 	}
 }
 
