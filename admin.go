@@ -69,6 +69,9 @@ type Client struct {
 	AccessTTL, RefreshTTL time.Duration
 	// FirstParty may use the account calls. ResourceServer may introspect.
 	FirstParty, ResourceServer bool
+	// PKCEOptional lets a confidential client ask for authorization codes without PKCE. It
+	// may in any case where the request has the scope openid and a nonce.
+	PKCEOptional bool
 
 	// The rest is set by the server.
 	Secrets    []ClientSecret

@@ -3,6 +3,7 @@ package authd_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/oauth2"
 
 	"github.com/go-authd/authd"
 	"github.com/go-authd/authd/internal/keys/keystest"
@@ -64,6 +66,12 @@ func TestBudgetPerRequest(t *testing.T) {
 			"sign-in by /account/login keeps one family, in three round trips and two commits",
 			func(m *metered) *http.Request { return m.login() },
 			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Deleted: 1},
+		},
+		// Code, client and session under the code's lock; then family and code, and COMMIT.
+		{
+			"an exchange of a code signs twice and keeps one family, in two round trips and one commit",
+			func(m *metered) *http.Request { return m.exchange(m.code()) },
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Inserted: 1, Updated: 1},
 		},
 		{
 			"introspection of an active token is one read",
@@ -173,6 +181,7 @@ func TestBudgetPerRequest(t *testing.T) {
 const (
 	budgetUser     = "sofia"
 	budgetPassword = "ein Fahrrad ohne Klingel 7"
+	budgetCallback = "https://shop.example/cb"
 )
 
 // metered is a server whose cost can be counted: it has one connection, a clock that
@@ -197,15 +206,15 @@ func newMetered(t *testing.T) *metered {
 	now := time.Now()
 	m.srv, err = authd.New(t.Context(), authd.Config{
 		Issuer: "https://as.example", DB: openPool(t, url, m.trips), KeyEncryptionKeys: []authd.KeyEncryptor{kek},
-		Accounts: true, Device: authd.PeerDevice, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+		Accounts: true, SignInPages: true, Device: authd.PeerDevice, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.srv.Close() // ends upkeep and nothing else
 	m.register(authd.Client{
-		ID: "shop", GrantTypes: []string{"client_credentials", "refresh_token"}, Scopes: []string{"read", "write"},
-		Audiences: []string{"https://api.example"}, FirstParty: true,
+		ID: "shop", GrantTypes: []string{"client_credentials", "refresh_token", "authorization_code"}, Scopes: []string{"read", "write"},
+		Audiences: []string{"https://api.example"}, FirstParty: true, RedirectURIs: []string{budgetCallback},
 	})
 	m.pair = newKeyPair(t, "1")
 	m.register(authd.Client{
@@ -332,6 +341,45 @@ func (m *metered) login() *http.Request {
 	r.Header.Set("User-Agent", "budget/1.0")
 	r.SetBasicAuth("shop", m.secrets["shop"])
 	return r
+}
+
+// code is one for a person who has just signed in at client shop.
+func (m *metered) code() string {
+	m.t.Helper()
+	cfg := oauth2.Config{ClientID: "shop", RedirectURL: budgetCallback, Endpoint: oauth2.Endpoint{AuthURL: "/oauth2/authorize"}}
+	begun := m.browse(http.MethodGet, cfg.AuthCodeURL("s", oauth2.S256ChallengeOption(budgetVerifier)), nil, nil)
+	cookies := begun.Cookies()
+	page := m.browse(http.MethodGet, begun.Header.Get("Location"), cookies, nil)
+	raw, err := io.ReadAll(page.Body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	form := fields(answer{raw: string(raw)})
+	form.Set("username", budgetUser)
+	form.Set("password", budgetPassword)
+	to, err := m.browse(http.MethodPost, "/login", cookies, form).Location()
+	if err != nil || to.Query().Get("code") == "" {
+		m.t.Fatalf("no code: %v, %v", to, err)
+	}
+	return to.Query().Get("code")
+}
+
+const budgetVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+func (m *metered) exchange(code string) *http.Request {
+	return m.form("shop", "/oauth2/token", "grant_type", "authorization_code", "code", code,
+		"redirect_uri", budgetCallback, "code_verifier", budgetVerifier)
+}
+
+func (m *metered) browse(method, target string, cookies []*http.Cookie, form url.Values) *http.Response {
+	r := httptest.NewRequest(method, target, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	m.srv.Handler().ServeHTTP(w, r)
+	return w.Result()
 }
 
 // bearer is a call with an access token.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -48,6 +49,11 @@ type Config struct {
 	// built-in user store /account/register and /account/password, for clients registered
 	// as first-party. Default off.
 	Accounts bool
+	// SignInPages turns the browser's way in on: /oauth2/authorize, and the pages to sign in
+	// and to consent. Default off.
+	SignInPages bool
+	// Templates replace pages by files of the same name. Nil: none.
+	Templates fs.FS
 	// Claims, if set, adds claims to each access token. It runs inside the token request,
 	// so it should take milliseconds; an error refuses the token (see [ErrDenied]).
 	// Registered claims cannot be replaced. The payload is signed, not encrypted: put no

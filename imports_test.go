@@ -39,6 +39,7 @@ var rooms = map[string]room{
 		ours:   []string{"api", "internal/grants", "internal/clients", "internal/authn", "internal/tokens", "internal/keys", "internal/feed"},
 		theirs: []string{chi, cors, xsync},
 	},
+	"internal/web/pages": {theirs: []string{xtext}},
 	"internal/feed": {
 		ours:  []string{"internal/db"},
 		never: []string{"net/http"},

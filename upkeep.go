@@ -33,6 +33,9 @@ func newUpkeep(d *db.DB, log *slog.Logger) *upkeep {
 		{what: "token_families", delete: d.DeleteExpiredFamilies},
 		{what: "revoked_tokens", delete: d.DeleteExpiredRevocations},
 		{what: "login_attempts", delete: d.DeleteStaleAttempts},
+		{what: "authorization_requests", delete: d.DeleteExpiredRequests},
+		{what: "authorization_codes", delete: d.DeleteExpiredCodes},
+		{what: "sessions", delete: d.DeleteExpiredSessions},
 		{what: "client_assertions", delete: d.DeleteExpiredAssertions},
 	}}
 }

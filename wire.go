@@ -106,7 +106,7 @@ func newTokens(c *Config, d *db.DB, rings *keys.Rings, emit func(context.Context
 func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grants.Service {
 	cfg := grants.Config{
 		DB: a.db, Keys: rings, Tokens: t, Issuer: c.Issuer, AccessTTL: c.AccessTokenTTL, Random: c.Random,
-		Authenticator: a.users, Accounts: a.users,
+		Authenticator: a.users, Accounts: a.users, Codes: c.SignInPages,
 		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
 	}
 	if c.Authenticator != nil {

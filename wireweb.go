@@ -26,6 +26,9 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 	if c.Accounts {
 		cfg.SignIn, cfg.Families = g, t
 	}
+	if c.SignInPages {
+		cfg.Browsing, cfg.Templates = g, c.Templates
+	}
 	if c.Device != nil {
 		cfg.Device = func(r *http.Request) oauth.Device { return c.Device(r).internal() }
 	}

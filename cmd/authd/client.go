@@ -39,6 +39,7 @@ func (clientsCreateCmd) Help() string {
     authd clients create api --resource-server --audience https://api.example.com
     authd clients create app --first-party --grant refresh_token --scope read
     authd clients create spa --public --redirect-uri https://app.example.com/callback
+    authd clients create web --grant authorization_code --grant refresh_token --redirect-uri https://web.example.com/callback
     authd clients create billing --auth-method private_key_jwt --jwks billing-public.json`
 }
 

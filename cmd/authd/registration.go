@@ -21,6 +21,7 @@ type registrationFlags struct {
 	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post, private_key_jwt or none."`
 	JWKS           *string        `name:"jwks" placeholder:"FILE" help:"For private_key_jwt: a file with its public keys, as a JWK set. Replaces --jwks-uri."`
 	JWKSURI        *string        `name:"jwks-uri" placeholder:"URI" help:"For private_key_jwt: where it publishes them, by https on the open Internet. Replaces --jwks."`
+	PKCE           *string        `name:"pkce" placeholder:"required|optional" enum:"required,optional" help:"Whether a confidential client has to use PKCE for authorization codes; without openid and a nonce it has to (required)."`
 	AccessTTL      *time.Duration `name:"access-ttl" placeholder:"DURATION" help:"Lifetime of its access tokens, 1m to 1h; 0s for the server's."`
 	RefreshTTL     *time.Duration `name:"refresh-ttl" placeholder:"DURATION" help:"How long its refresh tokens may lie unused; 0s for the server's."`
 	Name           *string        `name:"name" placeholder:"TEXT" help:"Name for people."`
@@ -65,6 +66,9 @@ func (f *registrationFlags) apply(c *authd.Client) {
 	if f.JWKSURI != nil {
 		c.JWKS, c.JWKSURI = nil, *f.JWKSURI
 	}
+	if f.PKCE != nil {
+		c.PKCEOptional = *f.PKCE == "optional"
+	}
 	set(&c.AccessTTL, f.AccessTTL)
 	set(&c.RefreshTTL, f.RefreshTTL)
 	set(&c.Name, f.Name)
@@ -90,6 +94,7 @@ type clientJSON struct {
 	AuthMethod   string             `json:"token_endpoint_auth_method"`
 	JWKS         json.RawMessage    `json:"jwks,omitempty"`
 	JWKSURI      string             `json:"jwks_uri,omitempty"`
+	PKCE         string             `json:"pkce"`
 	AccessTTL    int64              `json:"access_ttl,omitempty"` // seconds; absent: the server's
 	RefreshTTL   int64              `json:"refresh_ttl,omitempty"`
 	FirstParty   bool               `json:"first_party"`
@@ -108,7 +113,8 @@ func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
 		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), Origins: orEmpty(c.AllowedOrigins),
-		AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
+		AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional),
+		AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
 		Secrets: convert(c.Secrets, func(s authd.ClientSecret) clientSecretJSON {
 			return clientSecretJSON{s.ID, s.CreatedAt.UTC()}
@@ -126,7 +132,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 			"grant_types", strings.Join(c.GrantTypes, " "), "scope", strings.Join(c.Scopes, " "),
 			"audience", strings.Join(c.Audiences, " "), "redirect_uris", strings.Join(c.RedirectURIs, " "),
 			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
-			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI,
+			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI, "pkce", pkceText(c.PKCEOptional),
 			"access_ttl", orNothing(c.AccessTTL), "refresh_ttl", orNothing(c.RefreshTTL),
 			"first_party", yesNo(c.FirstParty), "resource_server", yesNo(c.ResourceServer),
 			"secrets", strings.Join(convert(c.Secrets, secretText), ", "),
@@ -144,6 +150,13 @@ func (a *app) showWithSecret(admin *authd.Admin, id, secret string) error {
 		return named(id, err)
 	}
 	return a.showClient(client, secret)
+}
+
+func pkceText(optional bool) string {
+	if optional {
+		return "optional"
+	}
+	return "required"
 }
 
 func secretText(s authd.ClientSecret) string { return s.ID + " of " + at(s.CreatedAt) }

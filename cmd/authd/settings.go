@@ -60,11 +60,12 @@ type tokenFlags struct {
 	FamilyTTL    time.Duration `name:"family-ttl" env:"AUTHD_FAMILY_TTL" group:"tokens" default:"2160h" help:"When a sign-in ends in any case, at most 8784h (${default})."`
 	RefreshGrace time.Duration `name:"refresh-grace" env:"AUTHD_REFRESH_GRACE" group:"tokens" default:"30s" help:"How long a refresh token that was used is answered once more with the same, for lost answers; at most 2m, 0s turns it off (${default})."`
 	Accounts     bool          `name:"accounts" env:"AUTHD_ACCOUNTS" group:"tokens" help:"Turn the JSON calls /account/register, login, password, logout and families on, for first-party clients."`
+	SignInPages  bool          `name:"sign-in-pages" env:"AUTHD_SIGN_IN_PAGES" group:"tokens" help:"Turn sign-in in the browser on: /oauth2/authorize, and the pages to sign in and to consent."`
 }
 
 func (f *tokenFlags) apply(c *authd.Config) {
 	c.AccessTokenTTL, c.RefreshTokenTTL, c.FamilyTTL = f.AccessTTL, f.RefreshTTL, f.FamilyTTL
-	c.RefreshGrace, c.Accounts = f.RefreshGrace, f.Accounts
+	c.RefreshGrace, c.Accounts, c.SignInPages = f.RefreshGrace, f.Accounts, f.SignInPages
 	if c.RefreshGrace == 0 {
 		c.RefreshGrace = -1 // the zero value means the default there
 	}

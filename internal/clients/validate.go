@@ -126,6 +126,9 @@ func checkKind(c *oauth.Client) error {
 		if c.ResourceServer { // RFC 7662 §2.1: introspection needs authentication
 			return invalid("a resource server must be a confidential client")
 		}
+		if c.PKCEOptional { // RFC 9700 §2.1.1
+			return invalid("a public client cannot do without PKCE")
+		}
 	default:
 		return invalid("authentication method is not one of client_secret_basic, client_secret_post, private_key_jwt, none")
 	}

@@ -97,11 +97,16 @@ func (d *DB) InsertFamily(ctx context.Context, n NewFamily) (f oauth.Family, now
 	row, err := write[struct {
 		familyRow
 		Now time.Time
-	}](ctx, d, "insert family", insertFamily,
+	}](ctx, d, "insert family", insertFamily, n.arguments()...)
+	return row.family(), row.Now, err
+}
+
+func (n *NewFamily) arguments() []any {
+	return []any{
 		n.ID, n.ClientID, n.Subject, list(n.Scopes), n.Resource, n.AuthTime, list(n.AMR), n.ACR, n.LeafJTI, n.LeafKID,
 		n.LeafTTL.Seconds(), n.FamilyTTL.Seconds(), n.UserEpoch, n.Account, n.ClientEpoch,
-		address(n.Device), n.Device.UserAgent)
-	return row.family(), row.Now, err
+		address(n.Device), n.Device.UserAgent,
+	}
 }
 
 // Revocation reports what [DB.RevokeFamily] found and did.

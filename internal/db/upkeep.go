@@ -41,6 +41,30 @@ with dead as (
     order by updated_at limit $1 for update skip locked))
   returning updated_at as since` + countDead
 
+	deleteRequests = `
+with dead as (
+  delete from authd.authorization_requests where ctid = any (array(
+    select ctid from authd.authorization_requests
+    where expires_at >= $2 and expires_at < (select authd.clock())
+    order by expires_at limit $1 for update skip locked))
+  returning expires_at as since` + countDead
+
+	deleteCodes = `
+with dead as (
+  delete from authd.authorization_codes where ctid = any (array(
+    select ctid from authd.authorization_codes
+    where expires_at >= $2 and expires_at < (select authd.clock() - ` + deadMargin + `)
+    order by expires_at limit $1 for update skip locked))
+  returning expires_at as since` + countDead
+
+	deleteSessions = `
+with dead as (
+  delete from authd.sessions where ctid = any (array(
+    select ctid from authd.sessions
+    where expires_at >= $2 and expires_at < (select authd.clock() - ` + deadMargin + `)
+    order by expires_at limit $1 for update skip locked))
+  returning expires_at as since` + countDead
+
 	countDead = `
 )
 select count(*) as n, coalesce(max(since), $2) as last from dead`
@@ -71,6 +95,24 @@ func (d *DB) DeleteExpiredRevocations(ctx context.Context, from time.Time, limit
 // day, and last at from or later. The next attempt would not heed them any more.
 func (d *DB) DeleteStaleAttempts(ctx context.Context, from time.Time, limit int) (Deleted, error) {
 	return d.delete(ctx, "delete stale login attempts", deleteStaleAttempts, from, limit)
+}
+
+// DeleteExpiredRequests deletes up to limit authorization requests that nobody finished in
+// time, and that expired at from or later.
+func (d *DB) DeleteExpiredRequests(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete expired authorization requests", deleteRequests, from, limit)
+}
+
+// DeleteExpiredCodes deletes up to limit authorization codes, consumed or not, that expired
+// at from or later. Until then a replay still ends the family that came of the code.
+func (d *DB) DeleteExpiredCodes(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete expired authorization codes", deleteCodes, from, limit)
+}
+
+// DeleteExpiredSessions deletes up to limit sessions that were not used any more, and that
+// ended at from or later.
+func (d *DB) DeleteExpiredSessions(ctx context.Context, from time.Time, limit int) (Deleted, error) {
+	return d.delete(ctx, "delete expired sessions", deleteSessions, from, limit)
 }
 
 // planBatch leaves the ordered index scan as the one way to find rows, whatever the table's

@@ -25,6 +25,14 @@ func seed(t *testing.T, d execer, dead, all int) {
 		`insert into authd.revoked_tokens (jti, client_id, audience, exp) select n, 'shop', 'api', ` + age + ` from generate_series(1, $2) n`,
 		`insert into authd.login_attempts (account, failures, blocked_until, updated_at)
 		select sha256(n::text::bytea), 1, now(), ` + age + ` from generate_series(1, $2) n`,
+		`insert into authd.authorization_requests (sha256, browser_sha256, client_id, client_epoch, redirect_uri, response_mode, state,
+			scope, resource, code_challenge, nonce, prompt, login_hint, ui_locales, expires_at)
+		select sha256(n::text::bytea), sha256(''), 'shop', 0, '', 'query', '', '{}', '', '', '', '{}', '', '', ` + age + ` from generate_series(1, $2) n`,
+		`insert into authd.authorization_codes (sha256, client_id, client_epoch, redirect_uri, code_challenge, nonce, subject, user_epoch,
+			session_sha256, scope, resource, auth_time, amr, acr, expires_at)
+		select sha256(n::text::bytea), 'shop', 0, '', '', '', 'ada', 0, '', '{}', '', now(), '{}', '', ` + age + ` from generate_series(1, $2) n`,
+		`insert into authd.sessions (sha256, subject, username, user_epoch, auth_time, amr, acr, expires_at, absolute_exp)
+		select sha256(n::text::bytea), 'ada', 'ada', 0, now(), '{}', '', ` + age + `, 'infinity' from generate_series(1, $2) n`,
 		`insert into authd.client_assertions (client_id, jti_sha256, exp)
 		select 'shop', sha256(n::text::bytea), ` + age + ` from generate_series(1, $2) n`,
 	} {
@@ -42,6 +50,7 @@ type execer interface {
 func deletions(d *db.DB) map[string]func(context.Context, time.Time, int) (db.Deleted, error) {
 	return map[string]func(context.Context, time.Time, int) (db.Deleted, error){
 		"deleteFamilies": d.DeleteExpiredFamilies, "deleteRevokedTokens": d.DeleteExpiredRevocations, "deleteStaleAttempts": d.DeleteStaleAttempts,
+		"deleteRequests": d.DeleteExpiredRequests, "deleteCodes": d.DeleteExpiredCodes, "deleteSessions": d.DeleteExpiredSessions,
 		"deleteAssertions": d.DeleteExpiredAssertions,
 	}
 }

@@ -53,15 +53,15 @@ func (s *Service) Finish(ctx context.Context, b Begun) (Response, error) {
 	if f.RevokedAt != nil || f.Generation != 0 || f.UserEpoch != f.SubjectEpochNow || f.ClientEpoch != f.ClientEpochNow {
 		return Response{}, errBegun
 	}
-	return s.first(ctx, b.client, &f.Family, f.Now, b.ok)
+	return s.first(ctx, "", b.client, &f.Family, f.Now, b.ok)
 }
 
 var errBegun = errors.New("the family has ended, or is in use already")
 
 // insertFamily refuses what no host may vouch for.
 func (s *Service) insertFamily(ctx context.Context, t *tokens.Service, c *oauth.Client, who oauth.Authentication, ok allowed, resource string) (f oauth.Family, now time.Time, err error) {
-	if who.Subject == "" || len(who.Subject) > 255 || !oauth.IsText(who.Subject) {
-		return f, now, errors.New("authenticator returned a subject that is empty, too long or not text")
+	if err := checkSubject(who.Subject); err != nil {
+		return f, now, err
 	}
 	id, err := oauth.NewFamilyID(s.cfg.Random)
 	if err != nil {
@@ -74,12 +74,19 @@ func (s *Service) insertFamily(ctx context.Context, t *tokens.Service, c *oauth.
 	return t.StartFamily(ctx, start)
 }
 
+func checkSubject(sub string) error {
+	if sub == "" || len(sub) > 255 || !oauth.IsText(sub) {
+		return errors.New("authenticator returned a subject that is empty, too long or not text")
+	}
+	return nil
+}
+
 // first issues the first tokens of a family, fresh ones, and not before their first second.
-func (s *Service) first(ctx context.Context, c *oauth.Client, f *oauth.Family, now time.Time, ok allowed) (Response, error) {
+func (s *Service) first(ctx context.Context, t oauth.GrantType, c *oauth.Client, f *oauth.Family, now time.Time, ok allowed) (Response, error) {
 	if err := await(ctx, now, f.LeafIAT); err != nil {
 		return Response{}, err
 	}
-	grant := familyGrant(f, "", ok)
+	grant := familyGrant(f, t, ok)
 	grant.Fresh = true
 	leaf := f
 	if !c.HasGrant(oauth.RefreshToken) {

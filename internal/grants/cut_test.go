@@ -37,6 +37,7 @@ func (c cutConn) Write(b []byte) (int, error) {
 	}
 	if c.w.after.Load() {
 		_, _ = c.Conn.Write(b)
+		_, _ = c.Conn.Read(make([]byte, 1)) // the server has acted: a reset could overtake what it has not read yet
 	}
 	_ = c.Conn.Close()
 	return 0, errCut

@@ -40,13 +40,14 @@ var _ grants.Authenticator = anyone{}
 
 // fixture is one server over one database.
 type fixture struct {
-	t      *testing.T
-	pool   *pgxpool.Pool
-	db     *db.DB
-	rings  *keys.Rings
-	tokens *tokens.Service
-	grants *grants.Service
-	secret string // of confidential client shop
+	t         *testing.T
+	pool      *pgxpool.Pool
+	db        *db.DB
+	rings     *keys.Rings
+	tokens    *tokens.Service
+	grants    *grants.Service
+	secret    string // of confidential client shop
+	webSecret string
 
 	mu     sync.Mutex
 	events []tokens.Event
@@ -100,7 +101,7 @@ func (f *fixture) build(o options) {
 	users := authn.New(authn.Config{DB: f.db, Random: rand.Reader})
 	cfg := grants.Config{
 		DB: f.db, Keys: f.rings, Tokens: f.tokens, Issuer: issuer, AccessTTL: 10 * time.Minute,
-		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims,
+		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims, Codes: true,
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users

@@ -26,7 +26,10 @@ type Config struct {
 	// Authenticator checks sign-ins; Accounts is nil where the host has its own users.
 	Authenticator Authenticator
 	Accounts      Accounts
-	Random        io.Reader
+	// Codes turns authorization_code on at the token endpoint: there is an authorization
+	// endpoint.
+	Codes  bool
+	Random io.Reader
 	// OnIssue is told of each issued grant. It must not block.
 	OnIssue func(context.Context, oauth.Grant)
 }
@@ -58,12 +61,14 @@ func (s *Service) Token(ctx context.Context, caller tokens.Caller, form oauth.Fo
 	if err != nil {
 		return Response{}, err
 	}
-	switch grant := oauth.GrantType(form.Get("grant_type")); grant {
-	case oauth.ClientCredentials:
+	switch grant := oauth.GrantType(form.Get("grant_type")); {
+	case grant == oauth.ClientCredentials:
 		return s.clientCredentials(ctx, caller, ask)
-	case oauth.RefreshToken:
+	case grant == oauth.RefreshToken:
 		return s.refresh(ctx, caller, form.Get("refresh_token"), from, ask)
-	case "":
+	case grant == oauth.AuthorizationCode && s.cfg.Codes:
+		return s.authorizationCode(ctx, caller, form, ask)
+	case grant == "":
 		return Response{}, oauth.Errorf(oauth.InvalidRequest, "grant_type is missing")
 	default: // the client is not looked at: the answer is the same for all
 		return Response{}, oauth.Errorf(oauth.UnsupportedGrantType, "grant_type is not supported")

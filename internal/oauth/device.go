@@ -19,12 +19,12 @@ const MaxUserAgent = 256
 // NewDevice keeps what may be kept: an address without its zone, IPv4 as IPv4; of the user
 // agent what is printable, cut off between two characters.
 func NewDevice(address netip.Addr, userAgent string) Device {
-	return Device{Address: address.Unmap().WithZone(""), UserAgent: printable(userAgent, MaxUserAgent)}
+	return Device{Address: address.Unmap().WithZone(""), UserAgent: Printable(userAgent, MaxUserAgent)}
 }
 
-// printable leaves out what is no UTF-8, control characters, and what changes the direction
+// Printable leaves out what is no UTF-8, control characters, and what changes the direction
 // of the text around it.
-func printable(s string, most int) string {
+func Printable(s string, most int) string {
 	var b strings.Builder
 	for _, r := range s[:min(len(s), 4*most)] { // what a client sends may be much longer
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {

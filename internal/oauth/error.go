@@ -21,7 +21,14 @@ const (
 	InvalidToken         Code = "invalid_token"  // RFC 6750 §3.1
 	AccessDenied         Code = "access_denied"
 	NotFresh             Code = "insufficient_user_authentication" // RFC 9470 §3
-	ServerError          Code = "server_error"
+	// Of the authorization endpoint: RFC 6749 §4.1.2.1, and OIDC Core §3.1.2.6.
+	UnsupportedResponseType  Code = "unsupported_response_type"
+	LoginRequired            Code = "login_required"
+	ConsentRequired          Code = "consent_required"
+	RequestNotSupported      Code = "request_not_supported"
+	RequestURINotSupported   Code = "request_uri_not_supported"
+	RegistrationNotSupported Code = "registration_not_supported"
+	ServerError              Code = "server_error"
 	// TemporarilyUnavailable is for every storage fault, full queue and throttle: the
 	// client keeps its credentials and comes back after Retry-After.
 	TemporarilyUnavailable Code = "temporarily_unavailable"
@@ -31,6 +38,11 @@ const (
 	UsernameTaken      Code = "username_taken"
 	WeakPassword       Code = "weak_password"
 	TooManyAttempts    Code = "too_many_attempts"
+
+	// Of the pages: a request that is over, or begun in another browser; a form that another
+	// site sent.
+	Expired   Code = "expired"
+	CrossSite Code = "cross_site"
 
 	// NotFound is for paths where nothing is.
 	NotFound Code = "not_found"

@@ -27,7 +27,7 @@ func (f Form) Get(name string) string { return f[name] }
 // 64 parameters. Nothing of a
 // body that is partly wrong is used.
 func ParseForm(contentType string, body []byte) (Form, error) {
-	if err := checkFormType(contentType); err != nil {
+	if err := CheckFormType(contentType); err != nil {
 		return nil, err
 	}
 	if len(body) > MaxFormBytes {
@@ -53,7 +53,8 @@ func ParseForm(contentType string, body []byte) (Form, error) {
 	return form, nil
 }
 
-func checkFormType(contentType string) error {
+// CheckFormType returns a refusal for what is no application/x-www-form-urlencoded in UTF-8.
+func CheckFormType(contentType string) error {
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "application/x-www-form-urlencoded" {
 		return Errorf(InvalidRequest, "content type must be application/x-www-form-urlencoded")

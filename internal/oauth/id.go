@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
@@ -39,6 +40,32 @@ const SecretPrefix = "authd_cs_"
 func NewClientSecret(random io.Reader) (string, error) {
 	b, err := randomBytes(random, 32)
 	return SecretPrefix + base64.RawURLEncoding.EncodeToString(b), err
+}
+
+// Secret is a random value that is handed out, and of which only the hash is kept: of a
+// session's cookie, of a parked request, of an authorization code.
+type Secret struct {
+	Text   string // 256 bits in base64url: 43 characters
+	SHA256 []byte
+}
+
+// NewSecret makes one.
+func NewSecret(random io.Reader) (Secret, error) {
+	b, err := randomBytes(random, 32)
+	if err != nil {
+		return Secret{}, err
+	}
+	return SecretOf(base64.RawURLEncoding.EncodeToString(b)), nil
+}
+
+// IsSecret reports whether text has the form of one. What has not is nobody's.
+func IsSecret(text string) bool { return IsCodeChallenge(text) }
+
+// SecretOf is the secret that somebody presents. The text is hashed, not what it encodes:
+// there is one way to write it.
+func SecretOf(text string) Secret {
+	sum := sha256.Sum256([]byte(text))
+	return Secret{text, sum[:]}
 }
 
 func randomBytes(random io.Reader, n int) ([]byte, error) {

@@ -3,6 +3,7 @@ package oauth
 import (
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ func CheckRedirectURI(uri string) error {
 	refuse := func(why string) error { return Errorf(InvalidRequest, "redirect URI %s", why) }
 	u, err := url.Parse(uri)
 	switch {
-	case err != nil || len(uri) > 2048 || !IsText(uri) || strings.ContainsAny(uri, " *\\"):
+	case err != nil || len(uri) > maxRedirectURI || !isURIText(uri):
 		return refuse("is malformed")
 	case u.Scheme == "":
 		return refuse("must be absolute")
@@ -20,6 +21,8 @@ func CheckRedirectURI(uri string) error {
 		return refuse("must not have a fragment")
 	case u.User != nil:
 		return refuse("must not have user information")
+	case hasAnswerParam(u.RawQuery):
+		return refuse("must not have a parameter of an answer, such as code or state")
 	case u.Scheme == "https" && u.Host != "":
 		return nil
 	case u.Scheme == "http" && IsLoopback(u.Hostname()): // RFC 8252 §7.3
@@ -30,6 +33,72 @@ func CheckRedirectURI(uri string) error {
 		return refuse("must have a scheme of your own domain, as com.example.app")
 	}
 	return nil
+}
+
+const maxRedirectURI = 2048
+
+// isURIText: RFC 3986 has no other characters; an asterisk would be a wildcard to some.
+func isURIText(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("*\\\"<>^`{|}", c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// hasAnswerParam: a client would read the registered parameter instead of the answer's.
+func hasAnswerParam(query string) bool {
+	values, err := url.ParseQuery(query)
+	for _, name := range []string{"code", "state", "iss", "error", "error_description", "error_uri"} {
+		if values.Has(name) {
+			return true
+		}
+	}
+	return err != nil
+}
+
+// MatchRedirectURI reports whether uri is one of those registered: byte for byte (RFC 9700
+// §2.1), but for the port of an http URI on a loopback address, which native applications
+// are given by their system (RFC 8252 §7.3).
+func MatchRedirectURI(registered []string, uri string) bool {
+	for _, r := range registered {
+		if r == uri {
+			return true
+		}
+		host, rest, ok := cutLoopback(r)
+		if !ok {
+			continue
+		}
+		if gotHost, gotRest, ok := cutLoopback(uri); ok && gotHost == host && gotRest == rest {
+			return true
+		}
+	}
+	return false
+}
+
+// cutLoopback takes the port out of an http URI on a loopback address. It is done on the
+// text: what a parser would make the same is not the same.
+func cutLoopback(uri string) (host, rest string, ok bool) {
+	authority, ok := strings.CutPrefix(uri, "http://")
+	if !ok {
+		return "", "", false
+	}
+	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
+		authority, rest = authority[:i], authority[i:]
+	}
+	host = authority
+	if i := strings.LastIndexByte(authority, ':'); i >= 0 && !strings.HasSuffix(authority, "]") {
+		host = authority[:i]
+		if port, err := strconv.ParseUint(authority[i+1:], 10, 16); err != nil || port == 0 {
+			return "", "", false
+		}
+	}
+	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.HasPrefix(host, "[") != strings.Contains(bare, ":") {
+		return "", "", false
+	}
+	return host, rest, IsLoopback(bare)
 }
 
 // CheckOrigin returns a refusal for what a browser would not send as an Origin header.

@@ -49,8 +49,10 @@ type Client struct {
 	AccessTTL, RefreshTTL time.Duration
 	FirstParty            bool
 	ResourceServer        bool
-	CreatedAt             time.Time
-	DisabledAt            *time.Time
+	// PKCEOptional lets a confidential client ask for codes without a challenge.
+	PKCEOptional bool
+	CreatedAt    time.Time
+	DisabledAt   *time.Time
 	// EndedAt: access tokens without a family and with a smaller iat are dead.
 	EndedAt *time.Time
 	// Epoch counts the times at which all families of the client were ended.

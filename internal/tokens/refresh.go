@@ -64,28 +64,36 @@ type SignIn struct {
 // returns a refusal with [oauth.InvalidGrant] if the subject or the client was ended or
 // disabled meanwhile.
 func (s *Service) StartFamily(ctx context.Context, in SignIn) (f oauth.Family, now time.Time, err error) {
-	kid, err := s.keys.Signing(oauth.RefreshRing)
+	n, err := s.newFamily(in)
 	if err != nil {
 		return f, now, err
 	}
+	f, now, err = s.db.InsertFamily(ctx, n)
+	if isNotFound(err) {
+		return f, now, dead("subject or client ended during the sign-in")
+	}
+	return f, now, err
+}
+
+func (s *Service) newFamily(in SignIn) (db.NewFamily, error) {
+	kid, err := s.keys.Signing(oauth.RefreshRing)
+	if err != nil {
+		return db.NewFamily{}, err
+	}
 	jti, err := oauth.NewJTI(s.cfg.Random)
 	if err != nil {
-		return f, now, err
+		return db.NewFamily{}, err
 	}
 	leaf, family := in.TTL, in.TTL
 	if in.TTL == 0 {
 		leaf, family = s.idle(in.Client), s.cfg.FamilyTTL
 	}
-	f, now, err = s.db.InsertFamily(ctx, db.NewFamily{
+	return db.NewFamily{
 		ID: in.FamilyID, ClientID: in.Client.ID, Subject: in.Subject, Scopes: in.Scopes, Resource: in.Resource,
 		AuthTime: in.Time, AMR: in.AMR, ACR: in.ACR, LeafJTI: jti, LeafKID: kid,
 		LeafTTL: min(leaf, family), FamilyTTL: family,
 		UserEpoch: in.Epoch, ClientEpoch: in.Client.Epoch, Device: in.Device, Account: in.Account,
-	})
-	if isNotFound(err) {
-		return f, now, dead("subject or client ended during the sign-in")
-	}
-	return f, now, err
+	}, nil
 }
 
 // idle is how long a refresh token of the client may lie unused.

@@ -97,6 +97,7 @@ func (GraceReplay) isTokenEvent()   {}
 const (
 	ReasonReuse    = "reuse"
 	ReasonFork     = "db_rollback_suspected"
+	ReasonReplay   = "code_replay"
 	ReasonClient   = "revoked_by_client"
 	ReasonLogout   = "logout"
 	ReasonOperator = "revoked_by_operator"

@@ -92,14 +92,18 @@ func writeRefusal(w http.ResponseWriter, e *oauth.Error, id string) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", challenge(e.Code))
 	}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
-	}
+	setRetryAfter(w, status, e)
 	writeJSON(w, status, struct {
 		Code        oauth.Code `json:"error"`
 		Description string     `json:"error_description,omitempty"`
 		ID          string     `json:"error_id"`
 	}{e.Code, description(e.Description), id})
+}
+
+func setRetryAfter(w http.ResponseWriter, status int, e *oauth.Error) {
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter(e.RetryAfter))
+	}
 }
 
 // challenge is never absent from a 401 (RFC 9110 §11.6.1).

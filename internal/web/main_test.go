@@ -33,6 +33,7 @@ var (
 	_ Families = (*tokens.Service)(nil)
 	_ KeySet   = (*keys.Rings)(nil)
 	_ Feed     = (*feed.Feed)(nil)
+	_ Browsing = (*grants.Service)(nil)
 
 	_ ResourceServers = (*tokens.Service)(nil)
 	_ Clients         = (*clients.Authenticator)(nil)
@@ -149,6 +150,35 @@ func (s services) ChangePassword(_ context.Context, in grants.SignIn, username, 
 	return s.signIn(in, username)
 }
 
+// Authorize parks what can be parsed.
+func (s services) Authorize(_ context.Context, query string, _ grants.Browser) (grants.Next, error) {
+	r, refusal, fatal := oauth.ParseAuthorization(query)
+	if fatal != nil {
+		return grants.Next{}, fatal
+	}
+	if refusal != nil {
+		return grants.Next{Step: grants.StepAnswer, Answer: r.Refuse(issuer, refusal)}, nil
+	}
+	if r.Has(oauth.PromptNone) {
+		return grants.Next{Step: grants.StepAnswer, Answer: r.Grant(issuer, "the-code")}, nil
+	}
+	return grants.Next{Step: grants.StepSignIn, ID: "the-request"}, nil
+}
+
+func (s services) Resume(context.Context, string, grants.Browser) (grants.Next, error) {
+	return grants.Next{}, oauth.Errorf(oauth.Expired, "this sign-in is over")
+}
+
+func (s services) SignInBrowser(context.Context, string, grants.Browser, string, string) (grants.Next, string, error) {
+	return grants.Next{}, "", oauth.Errorf(oauth.Expired, "this sign-in is over")
+}
+
+func (s services) Consent(context.Context, string, grants.Browser, bool) (grants.Next, error) {
+	return grants.Next{}, oauth.Errorf(oauth.Expired, "this sign-in is over")
+}
+
+func (s services) EndSession(context.Context, string) error { return nil }
+
 func (s services) Revoke(_ context.Context, caller tokens.Caller, raw, _ string) error {
 	_, err := s.enter(caller, raw)
 	return err
@@ -264,7 +294,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func config(s services) Config {
 	return Config{
-		Issuer: issuer, Clients: s, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s,
+		Issuer: issuer, Clients: s, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s, Browsing: s,
 		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
 			if origin == "https://storage.example" {
 				return false, errStorage

@@ -35,12 +35,42 @@ type metadata struct {
 	IntrospectionAuthAlgs    []string           `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	// RevocationsEndpoint is ours: RFC 8414 §2 allows other members.
 	RevocationsEndpoint string `json:"authd_revocations_endpoint,omitempty"`
+	*authorizationMetadata
 }
 
-func newMetadata(issuer string, withFeed bool) (document, error) {
+// authorizationMetadata is there where the authorization endpoint is.
+type authorizationMetadata struct {
+	AuthorizationEndpoint string               `json:"authorization_endpoint"`
+	ResponseTypes         []string             `json:"response_types_supported"`
+	ResponseModes         []oauth.ResponseMode `json:"response_modes_supported"`
+	ChallengeMethods      []string             `json:"code_challenge_methods_supported"`
+	IssParameter          bool                 `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	ClaimsParameter       bool                 `json:"claims_parameter_supported"`
+	RequestParameter      bool                 `json:"request_parameter_supported"`
+	RequestURIParameter   bool                 `json:"request_uri_parameter_supported"` // absent would mean true
+}
+
+func newAuthorizationMetadata(issuer string) *authorizationMetadata {
+	return &authorizationMetadata{
+		AuthorizationEndpoint: issuer + authorizePath,
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []oauth.ResponseMode{oauth.ModeQuery, oauth.ModeFormPost},
+		ChallengeMethods:      []string{oauth.ChallengeS256},
+		IssParameter:          true,
+	}
+}
+
+func newMetadata(c *Config) (document, error) {
+	issuer := c.Issuer
+	grantTypes := []oauth.GrantType{oauth.ClientCredentials, oauth.RefreshToken}
 	var revocations string
-	if withFeed {
+	if c.Feed != nil {
 		revocations = issuer + "/oauth2/revocations"
+	}
+	var authorization *authorizationMetadata
+	if c.Browsing != nil {
+		authorization = newAuthorizationMetadata(issuer)
+		grantTypes = append(grantTypes, oauth.AuthorizationCode)
 	}
 	confidential := []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost, oauth.PrivateKeyJWT}
 	all := append(slices.Clone(confidential), oauth.AuthNone)
@@ -49,7 +79,7 @@ func newMetadata(issuer string, withFeed bool) (document, error) {
 		Issuer:                   issuer,
 		TokenEndpoint:            issuer + "/oauth2/token",
 		JWKSURI:                  issuer + "/.well-known/jwks.json",
-		GrantTypes:               []oauth.GrantType{oauth.ClientCredentials, oauth.RefreshToken},
+		GrantTypes:               grantTypes,
 		TokenAuthMethods:         all,
 		TokenAuthAlgs:            algs,
 		RevocationEndpoint:       issuer + "/oauth2/revoke",
@@ -59,6 +89,7 @@ func newMetadata(issuer string, withFeed bool) (document, error) {
 		IntrospectionAuthMethods: confidential,
 		IntrospectionAuthAlgs:    algs,
 		RevocationsEndpoint:      revocations,
+		authorizationMetadata:    authorization,
 	})
 	if err != nil {
 		return document{}, fmt.Errorf("metadata: %w", err)

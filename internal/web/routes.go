@@ -15,39 +15,46 @@ type route struct {
 	path   string
 	handle handler
 	cors   handler // answers a preflight; nil: pages of other origins may not call it
+	acts   bool    // its GET may change something, so that there is no HEAD
 }
 
-// publicRoutes lists exactly what the configuration turned on.
+// publicRoutes lists exactly what the configuration turned on, but for
+// [Server.pageRoutes].
 func (s *Server) publicRoutes() []route {
 	at := func(path string) string { return s.path + path }
 	routes := []route{
-		{http.MethodGet, at("/.well-known/jwks.json"), s.jwks, anyOrigin},
-		{http.MethodPost, at("/oauth2/token"), s.form(s.clientOrigin, s.token), s.bounded(s.clientPreflight)},
-		{http.MethodPost, at("/oauth2/revoke"), s.form(s.clientOrigin, s.revoke), s.bounded(s.clientPreflight)},
-		{http.MethodPost, at("/oauth2/introspect"), s.form(noOrigin, s.introspect), nil},
+		{method: http.MethodGet, path: at("/.well-known/jwks.json"), handle: s.jwks, cors: anyOrigin},
+		{method: http.MethodPost, path: at("/oauth2/token"), handle: s.form(s.clientOrigin, s.token), cors: s.bounded(s.clientPreflight)},
+		{method: http.MethodPost, path: at("/oauth2/revoke"), handle: s.form(s.clientOrigin, s.revoke), cors: s.bounded(s.clientPreflight)},
+		{method: http.MethodPost, path: at("/oauth2/introspect"), handle: s.form(noOrigin, s.introspect)},
 	}
 	for _, path := range s.metadataPaths() {
-		routes = append(routes, route{http.MethodGet, path, s.serveMetadata, anyOrigin})
+		routes = append(routes, route{method: http.MethodGet, path: path, handle: s.serveMetadata, cors: anyOrigin})
 	}
 	if s.cfg.Feed != nil {
 		routes = append(routes,
-			route{http.MethodGet, at("/oauth2/revocations"), s.revocations, nil},
-			route{http.MethodPost, at("/oauth2/revocations"), s.postRevocations, nil})
+			route{method: http.MethodGet, path: at("/oauth2/revocations"), handle: s.revocations},
+			route{method: http.MethodPost, path: at("/oauth2/revocations"), handle: s.postRevocations})
+	}
+	if s.cfg.Browsing != nil {
+		routes = append(routes,
+			route{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
+			route{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))})
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,
-			route{http.MethodPost, at("/account/login"), s.limited(s.login), nil},
-			route{http.MethodPost, at("/account/logout"), s.limited(s.logout), nil})
+			route{method: http.MethodPost, path: at("/account/login"), handle: s.limited(s.login)},
+			route{method: http.MethodPost, path: at("/account/logout"), handle: s.limited(s.logout)})
 	}
 	if s.cfg.Families != nil {
 		routes = append(routes,
-			route{http.MethodGet, at("/account/families"), s.bounded(s.families), nil},
-			route{http.MethodPost, at("/account/families/revoke"), s.limited(s.endFamilies), nil})
+			route{method: http.MethodGet, path: at("/account/families"), handle: s.bounded(s.families)},
+			route{method: http.MethodPost, path: at("/account/families/revoke"), handle: s.limited(s.endFamilies)})
 	}
 	if s.cfg.Users != nil {
 		routes = append(routes,
-			route{http.MethodPost, at("/account/register"), s.limited(s.register), nil},
-			route{http.MethodPost, at("/account/password"), s.limited(s.changePassword), nil})
+			route{method: http.MethodPost, path: at("/account/register"), handle: s.limited(s.register)},
+			route{method: http.MethodPost, path: at("/account/password"), handle: s.limited(s.changePassword)})
 	}
 	return routes
 }
@@ -67,8 +74,8 @@ func (s *Server) metadataPaths() []string {
 
 func (s *Server) opsRoutes() []route {
 	return []route{
-		{http.MethodGet, "/healthz", s.healthz, nil},
-		{http.MethodGet, "/readyz", s.readyz, nil},
+		{method: http.MethodGet, path: "/healthz", handle: s.healthz},
+		{method: http.MethodGet, path: "/readyz", handle: s.readyz},
 	}
 }
 
@@ -77,7 +84,7 @@ func (s *Server) newRouter(routes []route) chi.Router {
 	allow := make(map[string]string)
 	for _, rt := range routes {
 		allowed := rt.method
-		if rt.method == http.MethodGet { // RFC 9110 §9.1: wherever there is GET, there is HEAD
+		if rt.method == http.MethodGet && !rt.acts { // RFC 9110 §9.1: wherever there is GET, there is HEAD
 			allowed = "GET, HEAD"
 			mux.Method(http.MethodHead, rt.path, s.named(rt.path, rt.handle))
 		}
@@ -86,7 +93,7 @@ func (s *Server) newRouter(routes []route) chi.Router {
 		}
 		allow[rt.path] = allowed
 		mux.Method(rt.method, rt.path, s.named(rt.path, rt.handle))
-		mux.Method(http.MethodOptions, rt.path, s.named(rt.path, options(allow[rt.path], rt.cors)))
+		mux.Method(http.MethodOptions, rt.path, s.named(rt.path, options(allowed, rt.cors)))
 	}
 	mux.NotFound(s.handle(notFound).ServeHTTP)
 	mux.MethodNotAllowed(s.handle(methodNotAllowed(allow)).ServeHTTP)

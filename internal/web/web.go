@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
+	"github.com/go-authd/authd/internal/web/pages"
 )
 
 // Clients verifies what takes time to verify of a client's credentials. What it returns is
@@ -43,6 +45,15 @@ type SignIn interface {
 type Users interface {
 	Register(ctx context.Context, in grants.SignIn, u authn.NewUser) (grants.Response, error)
 	ChangePassword(ctx context.Context, in grants.SignIn, username, password, newPassword string) (grants.Response, error)
+}
+
+// Browsing answers authorization requests, step by step.
+type Browsing interface {
+	Authorize(ctx context.Context, query string, b grants.Browser) (grants.Next, error)
+	Resume(ctx context.Context, id string, b grants.Browser) (grants.Next, error)
+	SignInBrowser(ctx context.Context, id string, b grants.Browser, username, password string) (next grants.Next, session string, err error)
+	Consent(ctx context.Context, id string, b grants.Browser, allow bool) (grants.Next, error)
+	EndSession(ctx context.Context, session string) error
 }
 
 // Tokens ends tokens and tells of them.
@@ -82,6 +93,10 @@ type Config struct {
 	Families Families
 	// Users turns /account/register and /account/password on. Nil: they do not exist.
 	Users Users
+	// Browsing turns /oauth2/authorize, /login and /consent on. Nil: they do not exist.
+	Browsing Browsing
+	// Templates replace pages by files of the same name; nil: none.
+	Templates fs.FS
 	// OriginAllowed reports whether a public client has a redirect URI or an allowed
 	// origin of this origin, which is well formed. Nil: none has.
 	OriginAllowed func(ctx context.Context, origin string) (bool, error)
@@ -112,6 +127,11 @@ type Server struct {
 	servers  sync.Map      // *http.Server whose shutdown ends waits
 	public   http.Handler
 	ops      http.Handler
+
+	// Nil and zero without Config.Browsing.
+	pages   *pages.Pages
+	cookies cookies
+	origins *http.CrossOriginProtection
 }
 
 // New does no I/O. It returns an error for an issuer whose path cannot be a route.
@@ -125,12 +145,28 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("issuer %q: its path must not contain an asterisk or braces", cfg.Issuer)
 	}
 	s := &Server{cfg: cfg, path: u.Path, slots: make(chan struct{}, maxAtWork)}
-	if s.metadata, err = newMetadata(cfg.Issuer, cfg.Feed != nil); err != nil {
+	if s.metadata, err = newMetadata(&cfg); err != nil {
 		return nil, err
 	}
-	s.public = s.observe(wholePath(s.newRouter(s.publicRoutes())))
+	routes := s.publicRoutes()
+	if cfg.Browsing != nil {
+		if err := s.turnPagesOn(u); err != nil {
+			return nil, err
+		}
+		routes = append(routes, s.pageRoutes()...)
+	}
+	s.public = s.observe(wholePath(s.newRouter(routes)))
 	s.ops = s.observe(wholePath(s.newRouter(s.opsRoutes())))
 	return s, nil
+}
+
+func (s *Server) turnPagesOn(issuer *url.URL) (err error) {
+	s.cookies = newCookies(issuer)
+	if s.origins, err = newOriginCheck(issuer); err != nil {
+		return err
+	}
+	s.pages, err = pages.New(s.cfg.Issuer, s.cfg.Templates)
+	return err
 }
 
 func (c Config) withDefaults() Config {

@@ -1,0 +1,188 @@
+package grants
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// Browser is what a browser sends along with each of its requests.
+type Browser struct {
+	ID      string // the cookie to which parked requests are bound
+	Session string // the cookie of who is signed in; "" for nobody
+	From    oauth.Device
+}
+
+// Step is what a browser is shown next.
+type Step int
+
+// A person signs in, consents if that is needed, and takes the answer to the client. Where
+// a request stands is computed from the request, the session and the consents each time: no
+// step can be skipped by asking for a later one.
+const (
+	StepSignIn Step = iota + 1
+	StepConsent
+	StepAnswer
+)
+
+// Next is where a request stands.
+type Next struct {
+	Step    Step
+	Request oauth.AuthorizationRequest
+	// Answer is set for [StepAnswer], and the rest for the others.
+	Answer  *oauth.AuthorizationAnswer
+	ID      string // of the parked request, for the browser to name it
+	Client  *oauth.Client
+	Session *oauth.Session // nil before the sign-in
+	// Scopes are what the client would get, New those that the person has not allowed it yet.
+	Scopes, New oauth.Scopes
+}
+
+// Authorize serves an authorization request (RFC 6749 §4.1.1). A refusal is an error where
+// it is not certain that the client is to be told of it, and an answer otherwise.
+func (s *Service) Authorize(ctx context.Context, query string, b Browser) (Next, error) {
+	r, refusal, fatal := oauth.ParseAuthorization(query)
+	if fatal != nil {
+		return Next{}, fatal
+	}
+	f := &flow{request: r, browser: b}
+	if err := s.loadClient(ctx, f); err != nil {
+		return Next{}, err
+	}
+	if refusal != nil {
+		return s.refused(f, refusal), nil
+	}
+	return s.proceed(ctx, f)
+}
+
+// Resume says where a parked request stands, and answers it if nobody has to be asked any
+// more. It returns a refusal for a request that is unknown, over, or another browser's.
+func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, err
+	}
+	return s.proceed(ctx, f)
+}
+
+// SignInBrowser signs a person in for a parked request. The new session has a new
+// identifier, and the one that the browser had before ends. It refuses as [Service.Login],
+// and then next is still [StepSignIn].
+func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, "", err
+	}
+	who, err := s.cfg.Authenticator.Authenticate(ctx, username, password)
+	if err != nil {
+		return f.next(StepSignIn), "", err
+	}
+	if session, err = s.startSession(ctx, who, username, b); err != nil {
+		return f.next(StepSignIn), "", err
+	}
+	f.browser.Session = session
+	next, err = s.proceed(ctx, f)
+	return next, session, err
+}
+
+// Consent answers a parked request as the person said who is signed in. Before the sign-in
+// it changes nothing.
+func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool) (Next, error) {
+	f, err := s.parked(ctx, id, b)
+	if err != nil {
+		return Next{}, err
+	}
+	step, err := s.judge(ctx, f)
+	if err != nil {
+		return s.refusedBy(f, err)
+	}
+	if step == StepSignIn {
+		return f.next(step), nil
+	}
+	if allow {
+		return s.issueCode(ctx, f, true)
+	}
+	err = s.cfg.DB.DropParked(ctx, f.id.SHA256, f.browserHash())
+	if isNotFound(err) {
+		err = errOver.Because("answered twice")
+	}
+	return s.refused(f, oauth.Errorf(oauth.AccessDenied, "the person denied the request")), err
+}
+
+var errOver = oauth.Errorf(oauth.Expired, "this sign-in is over, or began in another browser: go back to the application and begin again")
+
+// proceed goes as far as it can without asking.
+func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
+	step, err := s.judge(ctx, f)
+	if err != nil {
+		return s.refusedBy(f, err)
+	}
+	switch {
+	case step == StepAnswer:
+		return s.issueCode(ctx, f, false)
+	case f.id.Text != "":
+		return f.next(step), nil
+	}
+	return s.park(ctx, f, step)
+}
+
+// judge checks the request against the registration, and finds out where it stands.
+func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
+	if err := f.checkRegistration(); err != nil {
+		return 0, err
+	}
+	r := &f.request
+	ok, err := s.gate(f.client, ask{scopes: r.Scopes, hasScope: len(r.Scopes) > 0, resource: r.Resource}, f.client.Scopes, "")
+	if err != nil {
+		return 0, err
+	}
+	f.scopes = ok.scopes
+	if err := s.loadSession(ctx, f); err != nil {
+		return 0, err
+	}
+	step := f.step()
+	switch {
+	case !r.Has(oauth.PromptNone):
+		return step, nil
+	case step == StepSignIn: // OIDC Core §3.1.2.6
+		return 0, oauth.Errorf(oauth.LoginRequired, "nobody is signed in, or not recently enough")
+	case step == StepConsent:
+		return 0, oauth.Errorf(oauth.ConsentRequired, "the person has not allowed this yet")
+	}
+	return step, nil
+}
+
+// loadSession leaves both nil for a browser in which nobody is signed in.
+func (s *Service) loadSession(ctx context.Context, f *flow) error {
+	if f.browser.Session == "" {
+		return nil
+	}
+	session, err := s.cfg.DB.UseSession(ctx, oauth.SecretOf(f.browser.Session).SHA256)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.session = &session
+	f.allowed, err = s.cfg.DB.Consent(ctx, session.Subject, f.client.ID, f.client.Epoch)
+	f.asked = err == nil
+	if isNotFound(err) {
+		err = nil
+	}
+	return err
+}
+
+// refused answers the client with an error.
+func (s *Service) refused(f *flow, e *oauth.Error) Next {
+	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e), Request: f.request}
+}
+
+// refusedBy makes an answer of a refusal; other errors, which are ours, it returns.
+func (s *Service) refusedBy(f *flow, err error) (Next, error) {
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
+		return s.refused(f, e), nil
+	}
+	return Next{}, err
+}

@@ -1,0 +1,107 @@
+package grants
+
+import (
+	"strings"
+	"time"
+
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+const (
+	maxShownName = 255 // bytes
+	// quotaRetry: parked requests end after minutes.
+	quotaRetry = time.Minute
+	// scopeOpenID makes a request one of OpenID Connect.
+	scopeOpenID = "openid"
+)
+
+// flow is an authorization request with all that is known of it.
+type flow struct {
+	request oauth.AuthorizationRequest
+	id      oauth.Secret // of the parked request; zero before it is parked
+	begun   time.Time    // when it was parked; zero before
+	browser Browser
+
+	client *oauth.Client
+	now    time.Time
+	scopes oauth.Scopes // that the gate lets through
+
+	session *oauth.Session // nil: nobody is signed in
+	allowed oauth.Scopes   // by the person to this client, earlier
+	asked   bool           // the person has allowed it something, if only nothing in particular
+}
+
+func (f *flow) browserHash() []byte { return oauth.SecretOf(f.browser.ID).SHA256 }
+
+func (f *flow) next(step Step) Next {
+	n := Next{Step: step, ID: f.id.Text, Request: f.request, Client: f.client, Session: f.session, Scopes: f.scopes}
+	for _, scope := range f.scopes {
+		if !f.allowed.Has(scope) {
+			n.New = append(n.New, scope)
+		}
+	}
+	return n
+}
+
+// checkRegistration is what the client alone decides.
+func (f *flow) checkRegistration() error {
+	if err := checkCodeGrant(f.client); err != nil {
+		return err
+	}
+	if f.request.Challenge == "" && f.needsChallenge() {
+		return oauth.Errorf(oauth.InvalidRequest, "code_challenge is missing: this application has to use PKCE")
+	}
+	return nil
+}
+
+// needsChallenge is RFC 9700 §2.1.1: what else keeps a stolen code from being used in
+// another session is a nonce that the client checks, or the client's own word.
+func (f *flow) needsChallenge() bool {
+	switch {
+	case f.client.IsPublic():
+		return true
+	case f.client.PKCEOptional:
+		return false
+	}
+	return !f.request.Scopes.Has(scopeOpenID) || f.request.Nonce == ""
+}
+
+func (f *flow) step() Step {
+	switch {
+	case f.session == nil || f.mustSignIn():
+		return StepSignIn
+	case f.mustConsent():
+		return StepConsent
+	}
+	return StepAnswer
+}
+
+// mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). A sign-in since
+// the request began is what was asked for.
+func (f *flow) mustSignIn() bool {
+	if !f.begun.IsZero() && !f.session.CreatedAt.Before(f.begun) {
+		return false
+	}
+	if f.request.Has(oauth.PromptLogin) || f.request.Has(oauth.PromptSelectAccount) {
+		return true
+	}
+	age := f.request.MaxAge
+	return age != nil && f.now.Sub(f.session.AuthTime) >= time.Duration(*age)*time.Second
+}
+
+func (f *flow) mustConsent() bool {
+	switch {
+	case f.request.Has(oauth.PromptConsent), f.anyoneCanBe():
+		return true
+	case f.client.FirstParty:
+		return false
+	}
+	return !f.asked || !f.scopes.Within(f.allowed)
+}
+
+// anyoneCanBe: any program on the person's machine can listen on a loopback port or claim a
+// scheme, and then pass for this client: it never gets a code without being seen (RFC 8252
+// §8.6).
+func (f *flow) anyoneCanBe() bool {
+	return f.client.IsPublic() && !strings.HasPrefix(f.request.RedirectURI, "https://")
+}

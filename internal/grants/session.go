@@ -1,0 +1,41 @@
+package grants
+
+import (
+	"context"
+
+	"github.com/go-authd/authd/internal/db"
+	"github.com/go-authd/authd/internal/oauth"
+)
+
+// startSession keeps of the name what can be shown.
+func (s *Service) startSession(ctx context.Context, who oauth.Authentication, username string, b Browser) (string, error) {
+	if err := checkSubject(who.Subject); err != nil {
+		return "", err
+	}
+	session, err := oauth.NewSecret(s.cfg.Random)
+	if err != nil {
+		return "", err
+	}
+	who.Device = b.From
+	n := db.NewSession{SHA256: session.SHA256, Username: oauth.Printable(username, maxShownName), Authentication: who}
+	if b.Session != "" {
+		n.Replaces = oauth.SecretOf(b.Session).SHA256
+	}
+	_, err = s.cfg.DB.InsertSession(ctx, n)
+	if isNotFound(err) {
+		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
+	}
+	if err != nil {
+		return "", err
+	}
+	return session.Text, nil
+}
+
+// EndSession ends a session, and with it the codes that came of it and are not used yet.
+func (s *Service) EndSession(ctx context.Context, session string) error {
+	err := s.cfg.DB.EndSession(ctx, oauth.SecretOf(session).SHA256)
+	if isNotFound(err) {
+		return nil
+	}
+	return err
+}

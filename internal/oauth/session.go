@@ -1,0 +1,32 @@
+package oauth
+
+import "time"
+
+// Session is somebody signed in, in one browser.
+type Session struct {
+	SHA256    []byte // of the cookie's value
+	Subject   string
+	Username  string // as it was typed
+	AuthTime  time.Time
+	CreatedAt time.Time
+}
+
+// CodeGrant is what an authorization code was made for, and what became of it.
+type CodeGrant struct {
+	ClientID    string
+	ClientEpoch int64
+	RedirectURI string
+	Challenge   string // of PKCE; "" for none
+	Nonce       string
+	Subject     string
+	UserEpoch   int64
+	Scopes      Scopes
+	Resource    string
+	AuthTime    time.Time
+	AMR         []string
+	ACR         string
+	ExpiresAt   time.Time
+	Guesses     int // wrong ones
+	ConsumedAt  *time.Time
+	FamilyID    *string
+}

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-authd/authd/internal/grants"
+	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/web/pages"
+)
+
+const (
+	authorizePath = "/oauth2/authorize"
+	loginPath     = "/login"
+	consentPath   = "/consent"
+)
+
+// pageRoutes are those that only our own pages lead to.
+func (s *Server) pageRoutes() []route {
+	at := func(path string) string { return s.path + path }
+	return []route{
+		{method: http.MethodGet, path: at(loginPath), handle: s.page(s.bounded(s.showLogin)), acts: true},
+		{method: http.MethodPost, path: at(loginPath), handle: s.pageForm(s.signIn)},
+		{method: http.MethodGet, path: at(consentPath), handle: s.page(s.bounded(s.showConsent)), acts: true},
+		{method: http.MethodPost, path: at(consentPath), handle: s.pageForm(s.consent)},
+		{method: http.MethodGet, path: at(pages.StaticPath + "*"), handle: s.static},
+	}
+}
+
+func (s *Server) static(w http.ResponseWriter, r *http.Request) error {
+	s.pages.Static().ServeHTTP(w, r)
+	return nil
+}
+
+// authorize serves GET /oauth2/authorize (RFC 6749 §3.1).
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
+	b := s.browser(r)
+	if b.ID == "" {
+		id, err := oauth.NewSecret(s.cfg.Random)
+		if err != nil {
+			return err
+		}
+		b.ID = id.Text
+		s.cookies.set(w, browserCookie, b.ID)
+	}
+	next, err := s.cfg.Browsing.Authorize(r.Context(), r.URL.RawQuery, b)
+	if err != nil {
+		return err
+	}
+	return s.proceed(w, r, next)
+}
+
+// maxQuery leaves room for the other headers in [maxHeaderBytes].
+const maxQuery = 12 << 10
+
+// authorizeByForm makes a GET of the POST (OIDC Core §3.1.2.1). It comes from the client's
+// page, and with a form of another site the browser does not send the cookies; with the
+// redirect that follows, it does.
+func (s *Server) authorizeByForm(w http.ResponseWriter, r *http.Request, body []byte) error {
+	if err := oauth.CheckFormType(strings.Join(r.Header.Values("Content-Type"), ",")); err != nil {
+		return err
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return oauth.Errorf(oauth.InvalidRequest, "request body is not percent-encoded correctly")
+	}
+	query := values.Encode()
+	if len(query) > maxQuery {
+		return &oauth.Error{Code: oauth.InvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "the request is larger than 12 KiB"}
+	}
+	redirect(w, s.path+authorizePath+"?"+query)
+	return nil
+}
+
+// proceed sends the browser where the request stands.
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request, next grants.Next) error {
+	switch next.Step {
+	case grants.StepAnswer:
+		return s.respond(w, r, next)
+	case grants.StepConsent:
+		redirect(w, s.stepURL(consentPath, next.ID))
+	default:
+		redirect(w, s.stepURL(loginPath, next.ID))
+	}
+	return nil
+}
+
+func (s *Server) stepURL(path, id string) string {
+	return s.path + path + "?" + pages.FieldRequest + "=" + url.QueryEscape(id)
+}
+
+// respond gives the browser the answer to take to the client.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, next grants.Next) error {
+	a := next.Answer
+	if a.Refusal != nil {
+		s.failed(eventOf(r.Context()), a.Refusal)
+	}
+	if a.Mode == oauth.ModeFormPost {
+		view := pages.FormPost{Action: a.RedirectURI, UILocales: next.Request.UILocales}
+		for _, p := range a.Params {
+			view.Fields = append(view.Fields, pages.Field(p))
+		}
+		return s.pages.Render(w, r, http.StatusOK, view)
+	}
+	redirect(w, a.Location())
+	return nil
+}
+
+// shownName is how a client is called on pages.
+func shownName(c *oauth.Client) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.ID
+}
