@@ -18,6 +18,7 @@ import (
 
 	gojose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/oauth2"
 
 	"github.com/go-authd/authd"
 	"github.com/go-authd/authd/internal/dbtest"
@@ -134,6 +135,41 @@ func TestAssertionAtEveryEndpoint(t *testing.T) {
 			t.Errorf("the log has the signature of %s", assertion)
 		}
 	}
+}
+
+// RFC 6749 §4.1.3, RFC 7636 §4.6: a confidential client that signs redeems a code by an
+// assertion and PKCE, by neither alone, and goes on by another assertion each time.
+func TestAssertionRedeemsCode(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	pair, stranger := newKeyPair(t, "1"), newKeyPair(t, "1")
+	h.client(authd.Client{
+		ID: "web", AuthMethod: "private_key_jwt", JWKS: jwksOf(t, pair), Scopes: []string{"read"}, RedirectURIs: []string{appCallback},
+		GrantTypes: []string{"authorization_code", "refresh_token"}, Audiences: []string{"https://api.example"},
+	})
+	cfg, verifier, p := h.config("read"), oauth2.GenerateVerifier(), h.person()
+	cfg.ClientID = "web"
+	if got := p.back(p.open(cfg.AuthCodeURL("s"))); got.Get("error") != "invalid_request" {
+		t.Errorf("without code_challenge: %v", got)
+	}
+	signIn := p.follow(p.open(cfg.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier))))
+	consent := p.follow(p.submit(signIn, "username", "ada", "password", password))
+	code := p.back(p.submit(consent, "decision", "allow")).Get("code")
+	redeem := func(verifier string, credentials ...string) answer {
+		return h.form("/oauth2/token", "", "", append(credentials, "grant_type", "authorization_code", "code", code,
+			"redirect_uri", appCallback, "code_verifier", verifier)...)
+	}
+	by := func(k keyPair) []string { return asserted(k.assertion(t, "web", h.http.URL)) }
+
+	redeem(verifier, "client_id", "web").want(t, 401, "invalid_client")
+	redeem(verifier, by(stranger)...).want(t, 401, "invalid_client")
+	redeem(oauth2.GenerateVerifier(), by(pair)...).want(t, 400, "invalid_grant")
+	got := redeem(verifier, by(pair)...).want(t, 200, "")
+	if id, scope := claim(t, got, "client_id"), claim(t, got, "scope"); id != "web" || scope != "read" {
+		t.Errorf("a token of %q with scope %q", id, scope)
+	}
+	h.form("/oauth2/token", "", "", append(by(pair), "grant_type", "refresh_token", "refresh_token", got.str("refresh_token"))...).want(t, 200, "")
+	redeem(verifier, by(pair)...).want(t, 400, "invalid_grant") // its one use is over
 }
 
 // C-15: of N requests with one assertion, over two servers, one is answered.
