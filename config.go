@@ -50,9 +50,18 @@ type Config struct {
 	// as first-party. Default off.
 	Accounts bool
 	// SignInPages turns the browser's way in on: /oauth2/authorize, and the pages to sign in
-	// and to consent. Default off.
+	// and to consent, and /account, where people see and end their sign-ins. Default off.
 	SignInPages bool
-	// Templates replace pages by files of the same name. Nil: none.
+	// Registration turns the page /register on: anybody may make an account in the built-in
+	// user store. Default off.
+	Registration bool
+	// SignIn, if set, takes the place of the sign-in page: it renders a page of the host's, or
+	// redirects to one, on the issuer's own host, whose cookies it needs. When the host knows
+	// who is there, it calls [Server.CompleteSignIn]. People change their passwords there, too.
+	SignIn func(w http.ResponseWriter, r *http.Request, s SignInRequest)
+	// Templates replace pages by files of the same name, and files of the folder static: see
+	// docs/operations.md. [New] returns an error that names the file for one that cannot be
+	// used. Nil: none.
 	Templates fs.FS
 	// Claims, if set, adds claims to each access token. It runs inside the token request,
 	// so it should take milliseconds; an error refuses the token (see [ErrDenied]).
@@ -166,8 +175,34 @@ func (c *Config) validate() error {
 	if err := checkIssuer(c.Issuer, c.InsecureIssuer); err != nil {
 		return fmt.Errorf("authd: Config.Issuer %w", err)
 	}
+	if err := c.validatePages(); err != nil {
+		return err
+	}
 	return c.validateLifetimes()
 }
+
+// validatePages refuses what would be without effect.
+func (c *Config) validatePages() error {
+	for _, f := range []struct {
+		field string
+		set   bool
+	}{
+		{"Registration", c.Registration},
+		{"SignIn", c.SignIn != nil},
+		{"Templates", c.Templates != nil},
+	} {
+		if f.set && !c.SignInPages {
+			return fmt.Errorf("authd: Config.%s needs Config.SignInPages", f.field)
+		}
+	}
+	if c.Registration && !c.ownPasswords() {
+		return errors.New("authd: Config.Registration is for the built-in user store, without Config.Authenticator and Config.SignIn")
+	}
+	return nil
+}
+
+// ownPasswords: people sign in in the browser with a password that is kept here.
+func (c *Config) ownPasswords() bool { return c.Authenticator == nil && c.SignIn == nil }
 
 func (c *Config) validateLifetimes() error {
 	for _, l := range []struct {

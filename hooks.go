@@ -22,6 +22,8 @@ type Subject struct {
 	// AMR and ACR tell how (RFC 8176, OIDC Core §2). AMR defaults to "pwd".
 	AMR []string
 	ACR string
+	// Name is how pages call the person; "" for as it was typed, else ID.
+	Name string
 }
 
 // Device is where a sign-in or a refresh came from. It is personal data: nothing is kept

@@ -110,7 +110,7 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
 	}
 	if c.Authenticator != nil {
-		cfg.Authenticator, cfg.Accounts = hostUsers{c.Authenticator, a.db, c.Now}, nil
+		cfg.Authenticator, cfg.Accounts = hostUsers{hostSubjects{a.db, c.Now}, c.Authenticator}, nil
 	}
 	if c.Claims != nil {
 		cfg.Claims = func(ctx context.Context, g oauth.Grant) (map[string]any, error) {
@@ -126,11 +126,16 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 	return grants.New(cfg)
 }
 
-// hostUsers lets a host's user store sign people in. What ends a subject is kept here.
+// hostSubjects admits people whom the host knows. What ends a subject is kept here.
+type hostSubjects struct {
+	db  *db.DB
+	now func() time.Time
+}
+
+// hostUsers lets a host's user store sign people in.
 type hostUsers struct {
+	hostSubjects
 	host Authenticator
-	db   *db.DB
-	now  func() time.Time
 }
 
 var _ grants.Authenticator = hostUsers{}
@@ -143,6 +148,16 @@ func (h hostUsers) Authenticate(ctx context.Context, username, password string) 
 	if err != nil {
 		return oauth.Authentication{}, fmt.Errorf("authenticator: %w", err)
 	}
+	who, err := h.admit(ctx, s)
+	if errors.Is(err, errDisabled) {
+		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("disabled")
+	}
+	return who, err
+}
+
+var errDisabled = errors.New("the subject is disabled")
+
+func (h hostSubjects) admit(ctx context.Context, s Subject) (oauth.Authentication, error) {
 	state, isClient, err := h.db.Subject(ctx, s.ID)
 	switch {
 	case err != nil:
@@ -150,12 +165,12 @@ func (h hostUsers) Authenticate(ctx context.Context, username, password string) 
 	case isClient: // RFC 9068 §5: a person must not be taken for a client
 		return oauth.Authentication{}, errors.New("authenticator returned a subject that is a client's identifier")
 	case state.DisabledAt != nil:
-		return oauth.Authentication{}, oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("disabled")
+		return oauth.Authentication{}, errDisabled
 	}
 	if len(s.AMR) == 0 {
 		s.AMR = []string{"pwd"}
 	}
 	return oauth.Authentication{
-		Subject: s.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: h.now(), AMR: s.AMR, ACR: s.ACR,
+		Subject: s.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: h.now(), AMR: s.AMR, ACR: s.ACR, Name: s.Name,
 	}, nil
 }

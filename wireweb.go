@@ -27,7 +27,7 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 		cfg.SignIn, cfg.Families = g, t
 	}
 	if c.SignInPages {
-		cfg.Browsing, cfg.Templates = g, c.Templates
+		c.turnPagesOn(&cfg, g)
 	}
 	if c.Device != nil {
 		cfg.Device = func(r *http.Request) oauth.Device { return c.Device(r).internal() }
@@ -37,9 +37,23 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 	}
 	w, err := web.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("authd: Config.Issuer: %w", err)
+		return nil, fmt.Errorf("authd: Config: %w", err)
 	}
 	return w, nil
+}
+
+func (c *Config) turnPagesOn(cfg *web.Config, g *grants.Service) {
+	cfg.Browsing, cfg.Own, cfg.Templates = g, g, c.Templates
+	if c.ownPasswords() {
+		cfg.Passwords = g
+	}
+	if c.Registration {
+		cfg.Registering = g
+	}
+	if c.SignIn != nil {
+		cfg.Vouching = g
+		cfg.HostSignIn = func(w http.ResponseWriter, r *http.Request, s web.SignInRequest) { c.SignIn(w, r, SignInRequest(s)) }
+	}
 }
 
 func newAuthenticator(c *Config, d *db.DB) *clients.Authenticator {

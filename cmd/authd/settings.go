@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -60,12 +61,17 @@ type tokenFlags struct {
 	FamilyTTL    time.Duration `name:"family-ttl" env:"AUTHD_FAMILY_TTL" group:"tokens" default:"2160h" help:"When a sign-in ends in any case, at most 8784h (${default})."`
 	RefreshGrace time.Duration `name:"refresh-grace" env:"AUTHD_REFRESH_GRACE" group:"tokens" default:"30s" help:"How long a refresh token that was used is answered once more with the same, for lost answers; at most 2m, 0s turns it off (${default})."`
 	Accounts     bool          `name:"accounts" env:"AUTHD_ACCOUNTS" group:"tokens" help:"Turn the JSON calls /account/register, login, password, logout and families on, for first-party clients."`
-	SignInPages  bool          `name:"sign-in-pages" env:"AUTHD_SIGN_IN_PAGES" group:"tokens" help:"Turn sign-in in the browser on: /oauth2/authorize, and the pages to sign in and to consent."`
+	SignInPages  bool          `name:"sign-in-pages" env:"AUTHD_SIGN_IN_PAGES" group:"tokens" help:"Turn sign-in in the browser on: /oauth2/authorize, the pages to sign in and to consent, and /account."`
+	Registration bool          `name:"registration" env:"AUTHD_REGISTRATION" group:"tokens" help:"Turn the page /register on: anybody may make an account. Needs --sign-in-pages."`
+	Templates    string        `name:"templates" env:"AUTHD_TEMPLATES" group:"tokens" type:"existingdir" placeholder:"DIR" help:"Pages of your own, by the names of those that they replace, read at the start. Needs --sign-in-pages."`
 }
 
 func (f *tokenFlags) apply(c *authd.Config) {
 	c.AccessTokenTTL, c.RefreshTokenTTL, c.FamilyTTL = f.AccessTTL, f.RefreshTTL, f.FamilyTTL
-	c.RefreshGrace, c.Accounts, c.SignInPages = f.RefreshGrace, f.Accounts, f.SignInPages
+	c.RefreshGrace, c.Accounts, c.SignInPages, c.Registration = f.RefreshGrace, f.Accounts, f.SignInPages, f.Registration
+	if f.Templates != "" {
+		c.Templates = os.DirFS(f.Templates)
+	}
 	if c.RefreshGrace == 0 {
 		c.RefreshGrace = -1 // the zero value means the default there
 	}

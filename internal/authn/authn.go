@@ -128,7 +128,7 @@ func (s *Service) authenticate(ctx context.Context, user username, password stri
 	}
 	return oauth.Authentication{
 		Subject: attempt.Subject, Epoch: attempt.Epoch, Time: attempt.Now,
-		AMR: []string{"pwd"}, Account: user.account(),
+		AMR: []string{"pwd"}, Account: user.account(), Name: user.shown,
 	}, nil
 }
 

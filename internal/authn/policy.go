@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// minPasswordRunes is what SP 800-63B-4 §3.1.1.2 demands of a password that stands
-	// alone; there is no second factor here that would allow 8.
-	minPasswordRunes = 15
+	// MinPassword is how many characters SP 800-63B-4 §3.1.1.2 demands of a password that
+	// stands alone; there is no second factor here that would allow 8.
+	MinPassword = 15
 	// minEffort is in characters that nobody could foretell: four common words, say.
 	minEffort = 8
 )
 
 var (
-	errPasswordShort = oauth.Errorf(oauth.WeakPassword, "password must have at least %d characters", minPasswordRunes)
+	errPasswordShort = oauth.Errorf(oauth.WeakPassword, "password must have at least %d characters", MinPassword)
 	errPasswordLong  = oauth.Errorf(oauth.WeakPassword, "password must have at most %d bytes", maxPasswordBytes)
 	errPasswordText  = oauth.Errorf(oauth.WeakPassword, "password must be UTF-8")
 	errPasswordEasy  = oauth.Errorf(oauth.WeakPassword, "password is made of common passwords, your own names, "+
@@ -36,7 +36,7 @@ func checkNewPassword(password string, known ...string) error {
 		return errPasswordText
 	}
 	password = normalise(password)
-	if utf8.RuneCountInString(password) < minPasswordRunes {
+	if utf8.RuneCountInString(password) < MinPassword {
 		return errPasswordShort
 	}
 	plain, names := strings.ToLower(password), namesIn(known)

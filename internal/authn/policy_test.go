@@ -89,7 +89,7 @@ func FuzzCheckNewPassword(f *testing.F) {
 		if err := checkNewPassword(password, known); err != nil {
 			return
 		}
-		if n := utf8.RuneCountInString(normalise(password)); n < minPasswordRunes || len(password) > maxPasswordBytes {
+		if n := utf8.RuneCountInString(normalise(password)); n < MinPassword || len(password) > maxPasswordBytes {
 			t.Errorf("accepted a password of %d characters, %d bytes", n, len(password))
 		}
 	})

@@ -31,7 +31,7 @@ func (s *Service) Register(ctx context.Context, u NewUser) (oauth.Authentication
 		return oauth.Authentication{}, err
 	}
 	return oauth.Authentication{
-		Subject: user.Subject, Time: user.CreatedAt, AMR: []string{"pwd"}, Account: name.account(),
+		Subject: user.Subject, Time: user.CreatedAt, AMR: []string{"pwd"}, Account: name.account(), Name: user.Username,
 	}, nil
 }
 

@@ -170,15 +170,12 @@ const RevokedAtOnce = 1000
 // this call ended: all others if they are fewer than [RevokedAtOnce]. It writes a row for
 // each. It returns [ErrLocked] if somebody holds one.
 func (d *DB) RevokeOtherFamilies(ctx context.Context, subject, keep, reason string) ([]Revocation, error) {
-	row, err := writeLocked[struct{ Families, Clients []string }](ctx, d, "revoke other families", revokeOtherFamilies,
+	row, err := writeLocked[endedRow](ctx, d, "revoke other families", revokeOtherFamilies,
 		subject, keep, reason, RevokedAtOnce)
 	if err != nil {
 		return nil, err
 	}
-	revs := make([]Revocation, len(row.Families))
-	for i, id := range row.Families {
-		revs[i] = Revocation{FamilyID: id, ClientID: row.Clients[i], Subject: subject, Owned: true, Ended: true}
-	}
+	revs := row.revocations(subject)
 	if len(revs) == 0 {
 		err = d.confirm(ctx, "revoke other families", confirmFamily, keep)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/go-authd/authd/internal/authn"
 	"github.com/go-authd/authd/internal/oauth"
 )
 
@@ -24,6 +25,8 @@ const (
 	StepSignIn Step = iota + 1
 	StepConsent
 	StepAnswer
+	// StepAccount is for a sign-in of no request: the person's own account comes next.
+	StepAccount
 )
 
 // Next is where a request stands.
@@ -66,20 +69,46 @@ func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error
 	return s.proceed(ctx, f)
 }
 
-// SignInBrowser signs a person in for a parked request. The new session has a new
-// identifier, and the one that the browser had before ends. It refuses as [Service.Login],
-// and then next is still [StepSignIn].
+// SignInBrowser signs a person in for a parked request, or with no id for their account. The
+// new session has a new identifier, and the one that the browser had before ends. It refuses
+// as [Service.Login], and then next is still [StepSignIn].
 func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
-	f, err := s.parked(ctx, id, b)
-	if err != nil {
-		return Next{}, "", err
+	return s.signInBrowser(ctx, id, b, username, func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Authenticator.Authenticate(ctx, username, password)
+	})
+}
+
+// RegisterBrowser makes a user and signs it in, as [Service.SignInBrowser] does. It refuses
+// as [Service.Register].
+func (s *Service) RegisterBrowser(ctx context.Context, id string, b Browser, u authn.NewUser) (next Next, session string, err error) {
+	return s.signInBrowser(ctx, id, b, u.Username, func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Accounts.Register(ctx, u)
+	})
+}
+
+// VouchedBrowser signs in whom the host has authenticated, as [Service.SignInBrowser] does.
+func (s *Service) VouchedBrowser(ctx context.Context, id string, b Browser, who oauth.Authentication) (next Next, session string, err error) {
+	return s.signInBrowser(ctx, id, b, who.Subject, func(context.Context) (oauth.Authentication, error) { return who, nil })
+}
+
+func (s *Service) signInBrowser(
+	ctx context.Context, id string, b Browser, username string, prove func(context.Context) (oauth.Authentication, error),
+) (next Next, session string, err error) {
+	f := &flow{browser: b}
+	if id != "" {
+		if f, err = s.parked(ctx, id, b); err != nil {
+			return Next{}, "", err
+		}
 	}
-	who, err := s.cfg.Authenticator.Authenticate(ctx, username, password)
+	who, err := prove(ctx)
 	if err != nil {
 		return f.next(StepSignIn), "", err
 	}
 	if session, err = s.startSession(ctx, who, username, b); err != nil {
 		return f.next(StepSignIn), "", err
+	}
+	if id == "" {
+		return Next{Step: StepAccount}, session, nil
 	}
 	f.browser.Session = session
 	next, err = s.proceed(ctx, f)

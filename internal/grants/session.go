@@ -17,6 +17,9 @@ func (s *Service) startSession(ctx context.Context, who oauth.Authentication, us
 		return "", err
 	}
 	who.Device = b.From
+	if who.Name != "" {
+		username = who.Name
+	}
 	n := db.NewSession{SHA256: session.SHA256, Username: oauth.Printable(username, maxShownName), Authentication: who}
 	if b.Session != "" {
 		n.Replaces = oauth.SecretOf(b.Session).SHA256

@@ -11,6 +11,20 @@ type Session struct {
 	CreatedAt time.Time
 }
 
+// ListedSession is a session with what only lists read.
+type ListedSession struct {
+	Session
+	LastUsedAt time.Time
+	Device     Device // of the sign-in
+}
+
+// Consent is what a person has allowed a client.
+type Consent struct {
+	ClientID  string
+	Scopes    Scopes
+	AllowedAt time.Time
+}
+
 // CodeGrant is what an authorization code was made for, and what became of it.
 type CodeGrant struct {
 	ClientID    string

@@ -119,6 +119,8 @@ type Authentication struct {
 	Device Device
 	// Account is the throttle's key, whose failures the grant clears; nil for none.
 	Account []byte
+	// Name is how pages call the person; "" for as it was typed.
+	Name string
 }
 
 // Grant is what tokens are about to be issued for; what a claims hook is told.

@@ -46,17 +46,7 @@ func (s *Service) EndFamily(ctx context.Context, raw, id string) error {
 	if id != t.FamilyID && !t.Fresh {
 		return notFresh()
 	}
-	err = s.ending(ctx, t.Subject, func() (bool, error) {
-		rev, err := s.db.RevokeFamilyOf(ctx, t.Subject, id, ReasonSubject)
-		if rev.Ended {
-			s.tellEnded(ctx, rev)
-		}
-		return true, err
-	})
-	if isNotFound(err) {
-		return nil
-	}
-	return err
+	return s.EndFamilyOf(ctx, t.Subject, id)
 }
 
 // EndOtherFamilies ends all families of the subject but that of the access token raw, which

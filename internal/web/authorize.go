@@ -14,18 +14,35 @@ const (
 	authorizePath = "/oauth2/authorize"
 	loginPath     = "/login"
 	consentPath   = "/consent"
+	registerPath  = "/register"
+	accountPath   = "/account"
+	signedOutPath = "/signed-out"
 )
 
 // pageRoutes are those that only our own pages lead to.
 func (s *Server) pageRoutes() []route {
 	at := func(path string) string { return s.path + path }
-	return []route{
+	routes := []route{
 		{method: http.MethodGet, path: at(loginPath), handle: s.page(s.bounded(s.showLogin)), acts: true},
-		{method: http.MethodPost, path: at(loginPath), handle: s.pageForm(s.signIn)},
 		{method: http.MethodGet, path: at(consentPath), handle: s.page(s.bounded(s.showConsent)), acts: true},
 		{method: http.MethodPost, path: at(consentPath), handle: s.pageForm(s.consent)},
 		{method: http.MethodGet, path: at(pages.StaticPath + "*"), handle: s.static},
 	}
+	if s.cfg.HostSignIn == nil {
+		routes = append(routes, route{method: http.MethodPost, path: at(loginPath), handle: s.pageForm(s.signIn)})
+	}
+	if s.cfg.Registering != nil {
+		routes = append(routes,
+			route{method: http.MethodGet, path: at(registerPath), handle: s.page(s.bounded(s.showRegister)), acts: true},
+			route{method: http.MethodPost, path: at(registerPath), handle: s.pageForm(s.registerByForm)})
+	}
+	if s.cfg.Own != nil {
+		routes = append(routes,
+			route{method: http.MethodGet, path: at(accountPath), handle: s.page(s.bounded(s.showAccount)), acts: true},
+			route{method: http.MethodPost, path: at(accountPath), handle: s.pageForm(s.changeAccount)},
+			route{method: http.MethodGet, path: at(signedOutPath), handle: s.page(s.signedOut)})
+	}
+	return routes
 }
 
 func (s *Server) static(w http.ResponseWriter, r *http.Request) error {
@@ -35,14 +52,9 @@ func (s *Server) static(w http.ResponseWriter, r *http.Request) error {
 
 // authorize serves GET /oauth2/authorize (RFC 6749 §3.1).
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
-	b := s.browser(r)
-	if b.ID == "" {
-		id, err := oauth.NewSecret(s.cfg.Random)
-		if err != nil {
-			return err
-		}
-		b.ID = id.Text
-		s.cookies.set(w, browserCookie, b.ID)
+	b, err := s.knownBrowser(w, r)
+	if err != nil {
+		return err
 	}
 	next, err := s.cfg.Browsing.Authorize(r.Context(), r.URL.RawQuery, b)
 	if err != nil {
@@ -80,6 +92,8 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, next grants.Nex
 		return s.respond(w, r, next)
 	case grants.StepConsent:
 		redirect(w, s.stepURL(consentPath, next.ID))
+	case grants.StepAccount:
+		redirect(w, s.path+accountPath)
 	default:
 		redirect(w, s.stepURL(loginPath, next.ID))
 	}
@@ -87,6 +101,9 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, next grants.Nex
 }
 
 func (s *Server) stepURL(path, id string) string {
+	if id == "" { // of no request
+		return s.path + path
+	}
 	return s.path + path + "?" + pages.FieldRequest + "=" + url.QueryEscape(id)
 }
 
@@ -107,9 +124,12 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, next grants.Nex
 	return nil
 }
 
-// shownName is how a client is called on pages.
+// shownName is how a client is called on pages; "" for none.
 func shownName(c *oauth.Client) string {
-	if c.Name != "" {
+	switch {
+	case c == nil:
+		return ""
+	case c.Name != "":
 		return c.Name
 	}
 	return c.ID

@@ -73,6 +73,21 @@ func (s *Server) browser(r *http.Request) grants.Browser {
 	}
 }
 
+// knownBrowser gives a browser that has none the cookie that tells it from others.
+func (s *Server) knownBrowser(w http.ResponseWriter, r *http.Request) (grants.Browser, error) {
+	b := s.browser(r)
+	if b.ID != "" {
+		return b, nil
+	}
+	id, err := oauth.NewSecret(s.cfg.Random)
+	if err != nil {
+		return b, err
+	}
+	b.ID = id.Text
+	s.cookies.set(w, browserCookie, b.ID)
+	return b, nil
+}
+
 // formToken proves that a form was filled in on a page that was made for this browser, this
 // request and, with the session's cookie as secret, this person.
 func formToken(secret, form, request string) string {
@@ -107,15 +122,21 @@ func (s *Server) page(h handler) handler {
 		if ev.status != 0 { // half a page must not look like a whole one
 			panic(http.ErrAbortHandler)
 		}
-		status := refusal.HTTPStatus()
-		if status == http.StatusUnauthorized { // RFC 9110 §15.5.2: there is no challenge here
-			status = http.StatusBadRequest
-		}
-		setRetryAfter(w, status, refusal)
+		status := pageStatus(w, refusal)
 		return s.pages.Render(w, r, status, pages.Error{
 			Code: string(refusal.Code), Description: description(refusal.Description), ErrorID: ev.id,
 		})
 	}
+}
+
+// pageStatus is the status of a page that tells of a refusal.
+func pageStatus(w http.ResponseWriter, refusal *oauth.Error) int {
+	status := refusal.HTTPStatus()
+	if status == http.StatusUnauthorized { // RFC 9110 §15.5.2: there is no challenge here
+		status = http.StatusBadRequest
+	}
+	setRetryAfter(w, status, refusal)
+	return status
 }
 
 // failed notes err for the log, and returns what may be told of it.

@@ -56,6 +56,30 @@ type Browsing interface {
 	EndSession(ctx context.Context, session string) error
 }
 
+// Own is the account of who is signed in in a browser. It refuses with [oauth.LoginRequired]
+// where nobody is, and with [oauth.NotFresh] what takes another sign-in.
+type Own interface {
+	Account(ctx context.Context, b grants.Browser) (grants.Own, error)
+	EndDevice(ctx context.Context, b grants.Browser, id string) error
+	EndOtherDevices(ctx context.Context, b grants.Browser) error
+	RemoveConsent(ctx context.Context, b grants.Browser, client string) error
+}
+
+// Passwords changes the password of who is signed in in a browser.
+type Passwords interface {
+	ChangeOwnPassword(ctx context.Context, b grants.Browser, password, newPassword string) (session string, err error)
+}
+
+// Registering makes accounts at people's own wish.
+type Registering interface {
+	RegisterBrowser(ctx context.Context, id string, b grants.Browser, u authn.NewUser) (next grants.Next, session string, err error)
+}
+
+// Vouching signs in whom the host has authenticated.
+type Vouching interface {
+	VouchedBrowser(ctx context.Context, id string, b grants.Browser, who oauth.Authentication) (next grants.Next, session string, err error)
+}
+
 // Tokens ends tokens and tells of them.
 type Tokens interface {
 	Revoke(ctx context.Context, caller tokens.Caller, raw, reason string) error
@@ -95,6 +119,15 @@ type Config struct {
 	Users Users
 	// Browsing turns /oauth2/authorize, /login and /consent on. Nil: they do not exist.
 	Browsing Browsing
+	// Own turns the page /account on, Passwords its form for the password, and Registering
+	// the page /register. Each needs Browsing. Nil: it does not exist.
+	Own         Own
+	Passwords   Passwords
+	Registering Registering
+	// HostSignIn takes the place of the sign-in page, and Vouching then signs people in.
+	// Nil: the page is ours.
+	HostSignIn func(http.ResponseWriter, *http.Request, SignInRequest)
+	Vouching   Vouching
 	// Templates replace pages by files of the same name; nil: none.
 	Templates fs.FS
 	// OriginAllowed reports whether a public client has a redirect URI or an allowed

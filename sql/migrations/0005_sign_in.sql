@@ -26,6 +26,7 @@ create table authd.sessions (
   constraint sessions_user_agent_short check (octet_length(user_agent) between 1 and 256)
 );
 create index sessions_expires_at on authd.sessions (expires_at);
+create index sessions_subject on authd.sessions (subject);
 
 -- What an application asks for, while a person signs in and consents: never changed, and
 -- deleted by the answer.

@@ -17,6 +17,8 @@ const (
 	Mismatch           Problem = "mismatch" // of a password and its repetition
 	Missing            Problem = "missing"  // a field is empty
 	Stale              Problem = "stale"    // the form's token is too old; nothing was done
+	// SignInAgain: the sign-in is too long ago for what was asked; nothing was done.
+	SignInAgain Problem = "insufficient_user_authentication"
 )
 
 var fieldsOf = map[Problem][]string{

@@ -38,7 +38,7 @@ func TestCataloguesHaveTheSameTexts(t *testing.T) {
 // allProblems and their like are what keys are made of at run time.
 var (
 	allProblems = []Problem{
-		InvalidCredentials, TooManyAttempts, Unavailable, UsernameTaken, InvalidUsername, WeakPassword, Mismatch, Missing, Stale,
+		InvalidCredentials, TooManyAttempts, Unavailable, UsernameTaken, InvalidUsername, WeakPassword, Mismatch, Missing, Stale, SignInAgain,
 	}
 	allDone  = []Done{Ended, EndedOthers, Removed, PasswordChanged}
 	allCodes = []string{
