@@ -49,16 +49,6 @@ func startServing(t *testing.T) *serving {
 	return s
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // sendHalf returns when the server has read the head of the request: it asks for the body.
 func (s *serving) sendHalf(t *testing.T, address string) {
 	t.Helper()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -82,10 +81,9 @@ func cmdDatabase(ts *testscript.TestScript, _ bool, args []string) {
 // addresses chooses ports that are free, as --listen and --ops-listen, and the issuer.
 func cmdAddresses(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, name := range []string{"AUTHD_LISTEN", "AUTHD_OPS_LISTEN"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := unusedAddress()
 		ts.Check(err)
-		ts.Setenv(name, l.Addr().String())
-		defer l.Close()
+		ts.Setenv(name, address)
 	}
 	ts.Setenv("AUTHD_ISSUER", "http://"+ts.Getenv("AUTHD_LISTEN"))
 }
