@@ -101,7 +101,12 @@ func checkURIs(c *oauth.Client) error {
 			return err
 		}
 	}
-	if len(c.RedirectURIs) > 100 || len(c.AllowedOrigins) > 100 {
+	for _, uri := range c.PostLogoutRedirectURIs {
+		if err := oauth.CheckPostLogoutURI(uri); err != nil {
+			return err
+		}
+	}
+	if len(c.RedirectURIs) > 100 || len(c.AllowedOrigins) > 100 || len(c.PostLogoutRedirectURIs) > 100 {
 		return invalid("more than 100 redirect URIs or allowed origins")
 	}
 	return nil

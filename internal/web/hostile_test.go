@@ -49,11 +49,14 @@ func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, config(services{entered: func() { t.Error("a service was called") }}))
 	allow := map[string]string{"GET": "GET, HEAD", "POST": "POST"}
-	both := map[string]bool{authorizePath: true, loginPath: true, consentPath: true}
+	both := map[string]bool{authorizePath: true, loginPath: true, consentPath: true, endSessionPath: true}
 	for _, rt := range slices.Concat(s.publicRoutes(), s.pageRoutes()) {
 		want := allow[rt.method]
 		if both[rt.path] { // whose GET may change something, W-05
 			want = "GET, POST"
+		}
+		if rt.path == userInfoPath {
+			want = "GET, HEAD, POST"
 		}
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW"} {
 			if strings.Contains(want, method) || strings.HasSuffix(rt.path, "*") {

@@ -35,9 +35,7 @@ func (s *Server) publicRoutes() []route {
 		routes = append(routes, route{method: http.MethodGet, path: at("/oauth2/revocations"), handle: s.revocations})
 	}
 	if s.cfg.Browsing != nil {
-		routes = append(routes,
-			route{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
-			route{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))})
+		routes = append(routes, s.openIDRoutes()...)
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,
