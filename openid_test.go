@@ -171,3 +171,24 @@ func TestMetadataOfHostClaims(t *testing.T) {
 		}
 	}
 }
+
+// OIDC Discovery §3: what is not on is not advertised.
+func TestOpenIDThatIsOff(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	for _, path := range []string{"/oauth2/userinfo", "/oauth2/logout", "/logout"} {
+		h.do(h.request(http.MethodPost, path, "", "")).want(t, 404, "not_found")
+	}
+	const document = "/.well-known/openid-configuration"
+	off := h.do(h.request(http.MethodGet, document, "", "")).body
+	on := withPages(t)
+	have := on.do(on.request(http.MethodGet, document, "", "")).body
+	for _, member := range []string{
+		"userinfo_endpoint", "end_session_endpoint", "scopes_supported", "subject_types_supported",
+		"id_token_signing_alg_values_supported", "claims_supported", "prompt_values_supported", "ui_locales_supported",
+	} {
+		if off[member] != nil || have[member] == nil {
+			t.Errorf("%s is %v off and %v on", member, off[member], have[member])
+		}
+	}
+}

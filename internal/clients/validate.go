@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +87,9 @@ func checkAudiences(c *oauth.Client) error {
 		if a == "" || len(a) > 1024 || !oauth.IsText(a) || strings.ContainsAny(a, " #") {
 			return invalid("audience values must be 1 to 1024 bytes without spaces and fragments (RFC 8707 §2)")
 		}
+	}
+	if c.Scopes.Has(oauth.ScopeOpenID) && slices.Contains(c.Audiences, c.ID) { // RFC 9068 §5
+		return invalid("client_id must not be one of the audiences of a client with scope openid: its ID tokens would pass for access tokens")
 	}
 	return nil
 }
