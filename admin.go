@@ -62,6 +62,9 @@ type Client struct {
 	// resource server: whose tokens it may introspect.
 	Audiences    []string
 	RedirectURIs []string
+	// PostLogoutRedirectURIs are where a browser may go after a sign-out that the client
+	// asked for, compared exactly.
+	PostLogoutRedirectURIs []string
 	// AllowedOrigins may call the token endpoint from a browser, beside those of the
 	// redirect URIs of a public client.
 	AllowedOrigins []string

@@ -74,6 +74,23 @@ func TestBudgetPerRequest(t *testing.T) {
 			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Inserted: 1, Updated: 1},
 		},
 		{
+			"with openid and offline_access it signs an ID token, too",
+			func(m *metered) *http.Request { return m.exchangeOpenID() },
+			cost{Signatures: 3, RoundTrips: 2, Commits: 1, Inserted: 1, Updated: 1},
+		},
+		{
+			"and so does its refresh",
+			func(m *metered) *http.Request { return m.refreshAt("rp", m.tokens(m.exchangeOpenID()).Refresh) },
+			cost{Signatures: 3, RoundTrips: 2, Commits: 1, Updated: 1},
+		},
+		{
+			"userinfo is one read",
+			func(m *metered) *http.Request {
+				return m.bearer(http.MethodGet, "/oauth2/userinfo", m.tokens(m.exchangeOpenID()).Access, "")
+			},
+			cost{RoundTrips: 1},
+		},
+		{
 			"introspection of an active token is one read",
 			func(m *metered) *http.Request { return m.form("api", "/oauth2/introspect", "token", m.signIn().Access) },
 			cost{RoundTrips: 1},
@@ -220,6 +237,10 @@ func newMetered(t *testing.T) *metered {
 	m.register(authd.Client{
 		ID: "signer", AuthMethod: "private_key_jwt", JWKS: jwksOf(t, m.pair), Audiences: []string{"https://api.example"}, ResourceServer: true,
 	})
+	m.register(authd.Client{
+		ID: "rp", GrantTypes: []string{"refresh_token", "authorization_code"}, Scopes: []string{"openid", "profile", "offline_access"},
+		RedirectURIs: []string{budgetCallback},
+	})
 	m.register(authd.Client{ID: "api", Audiences: []string{"https://api.example"}, ResourceServer: true})
 	if _, err := m.srv.CreateUser(t.Context(), authd.NewUser{Username: budgetUser, Password: budgetPassword}); err != nil {
 		t.Fatal(err)
@@ -330,8 +351,10 @@ func (m *metered) clientCredentials() *http.Request {
 	return m.form("shop", "/oauth2/token", "grant_type", "client_credentials")
 }
 
-func (m *metered) refresh(token string) *http.Request {
-	return m.form("shop", "/oauth2/token", "grant_type", "refresh_token", "refresh_token", token)
+func (m *metered) refresh(token string) *http.Request { return m.refreshAt("shop", token) }
+
+func (m *metered) refreshAt(client, token string) *http.Request {
+	return m.form(client, "/oauth2/token", "grant_type", "refresh_token", "refresh_token", token)
 }
 
 func (m *metered) login() *http.Request {
@@ -346,28 +369,52 @@ func (m *metered) login() *http.Request {
 // code is one for a person who has just signed in at client shop.
 func (m *metered) code() string {
 	m.t.Helper()
-	cfg := oauth2.Config{ClientID: "shop", RedirectURL: budgetCallback, Endpoint: oauth2.Endpoint{AuthURL: "/oauth2/authorize"}}
+	return m.codeOf("shop")
+}
+
+func (m *metered) codeOf(client string) string {
+	m.t.Helper()
+	cfg := oauth2.Config{ClientID: client, RedirectURL: budgetCallback, Endpoint: oauth2.Endpoint{AuthURL: "/oauth2/authorize"}}
 	begun := m.browse(http.MethodGet, cfg.AuthCodeURL("s", oauth2.S256ChallengeOption(budgetVerifier)), nil, nil)
 	cookies := begun.Cookies()
-	page := m.browse(http.MethodGet, begun.Header.Get("Location"), cookies, nil)
-	raw, err := io.ReadAll(page.Body)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	form := fields(answer{raw: string(raw)})
+	form := m.formOf(begun, cookies)
 	form.Set("username", budgetUser)
 	form.Set("password", budgetPassword)
-	to, err := m.browse(http.MethodPost, "/login", cookies, form).Location()
+	answer := m.browse(http.MethodPost, "/login", cookies, form)
+	if strings.HasPrefix(answer.Header.Get("Location"), "/consent") { // once
+		cookies = append(cookies, answer.Cookies()...)
+		form = m.formOf(answer, cookies)
+		form.Set("decision", "allow")
+		answer = m.browse(http.MethodPost, "/consent", cookies, form)
+	}
+	to, err := answer.Location()
 	if err != nil || to.Query().Get("code") == "" {
 		m.t.Fatalf("no code: %v, %v", to, err)
 	}
 	return to.Query().Get("code")
 }
 
+// formOf are the hidden fields of the page that a redirect leads to.
+func (m *metered) formOf(redirect *http.Response, cookies []*http.Cookie) url.Values {
+	m.t.Helper()
+	raw, err := io.ReadAll(m.browse(http.MethodGet, redirect.Header.Get("Location"), cookies, nil).Body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return fields(answer{raw: string(raw)})
+}
+
 const budgetVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
-func (m *metered) exchange(code string) *http.Request {
-	return m.form("shop", "/oauth2/token", "grant_type", "authorization_code", "code", code,
+func (m *metered) exchange(code string) *http.Request { return m.exchangeAt("shop", code) }
+
+func (m *metered) exchangeOpenID() *http.Request {
+	m.t.Helper()
+	return m.exchangeAt("rp", m.codeOf("rp"))
+}
+
+func (m *metered) exchangeAt(client, code string) *http.Request {
+	return m.form(client, "/oauth2/token", "grant_type", "authorization_code", "code", code,
 		"redirect_uri", budgetCallback, "code_verifier", budgetVerifier)
 }
 

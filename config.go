@@ -49,8 +49,9 @@ type Config struct {
 	// built-in user store /account/register and /account/password, for clients registered
 	// as first-party. Default off.
 	Accounts bool
-	// SignInPages turns the browser's way in on: /oauth2/authorize, and the pages to sign in
-	// and to consent, and /account, where people see and end their sign-ins. Default off.
+	// SignInPages turns the browser's way in on: /oauth2/authorize, the pages to sign in and
+	// to consent, /account, where people see and end their sign-ins, and OpenID Connect with
+	// /oauth2/userinfo and /oauth2/logout. Default off.
 	SignInPages bool
 	// Registration turns the page /register on: anybody may make an account in the built-in
 	// user store. Default off.
@@ -68,6 +69,11 @@ type Config struct {
 	// Registered claims cannot be replaced. The payload is signed, not encrypted: put no
 	// secret in it.
 	Claims func(ctx context.Context, g Grant) (map[string]any, error)
+	// UserInfo, if set, supplies claims about a subject for /oauth2/userinfo (OIDC Core §5.1),
+	// beside those of the built-in user store, of which it may replace any. Of the standard
+	// claims, those that none of scopes asks for are left out; registered claims, such as sub
+	// and iss, are an error.
+	UserInfo func(ctx context.Context, subject string, scopes []string) (map[string]any, error)
 	// Device, if set, says of each sign-in and token request where it came from, and that is
 	// kept with the family as its first and its last use: see [PeerDevice] and
 	// [ProxiedDevice]. Nil keeps nothing. The address and the user agent of people are

@@ -21,7 +21,7 @@ func (c Client) internal() oauth.Client {
 	return oauth.Client{
 		ID: c.ID, Name: c.Name, AuthMethod: oauth.AuthMethod(c.AuthMethod),
 		GrantTypes:   convert(c.GrantTypes, func(s string) oauth.GrantType { return oauth.GrantType(s) }),
-		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
 	}
@@ -31,7 +31,7 @@ func publicClient(c oauth.Client) Client {
 	return Client{
 		ID: c.ID, Name: c.Name, AuthMethod: string(c.AuthMethod),
 		GrantTypes:   convert(c.GrantTypes, func(g oauth.GrantType) string { return string(g) }),
-		RedirectURIs: c.RedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,

@@ -99,7 +99,8 @@ func newTokens(c *Config, d *db.DB, rings *keys.Rings, emit func(context.Context
 	return tokens.New(tokens.Config{
 		DB: d, Keys: rings, Issuer: c.Issuer, Grace: c.grace(),
 		RefreshTTL: c.RefreshTokenTTL, FamilyTTL: c.FamilyTTL, Random: c.Random,
-		OnEvent: func(ctx context.Context, e tokens.Event) { emit(ctx, publicEvent(e)) },
+		UserInfo: c.UserInfo,
+		OnEvent:  func(ctx context.Context, e tokens.Event) { emit(ctx, publicEvent(e)) },
 	})
 }
 

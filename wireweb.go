@@ -28,6 +28,7 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 	}
 	if c.SignInPages {
 		c.turnPagesOn(&cfg, g)
+		cfg.UserInfo, cfg.HostClaims = t, c.UserInfo != nil
 	}
 	if c.Device != nil {
 		cfg.Device = func(r *http.Request) oauth.Device { return c.Device(r).internal() }

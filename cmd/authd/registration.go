@@ -17,6 +17,7 @@ type registrationFlags struct {
 	Scope          list           `name:"scope" placeholder:"SCOPE" help:"All scopes that the client may ask for. None: none."`
 	Audience       list           `name:"audience" placeholder:"URI" help:"What its tokens may be for, the first unless it asks for another; of a resource server: whose tokens it may introspect."`
 	RedirectURI    list           `name:"redirect-uri" placeholder:"URI" help:"Where people are sent back to, compared exactly."`
+	PostLogoutURI  list           `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may be sent after a sign-out that the client asked for, compared exactly."`
 	AllowedOrigin  list           `name:"allowed-origin" placeholder:"ORIGIN" help:"Web pages that may call the token endpoint, beside those of the redirect URIs."`
 	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post, private_key_jwt or none."`
 	JWKS           *string        `name:"jwks" placeholder:"FILE" help:"For private_key_jwt: a file with its public keys, as a JWK set. Replaces --jwks-uri."`
@@ -53,6 +54,7 @@ func (f *registrationFlags) apply(c *authd.Client) {
 		{&f.Scope, &c.Scopes},
 		{&f.Audience, &c.Audiences},
 		{&f.RedirectURI, &c.RedirectURIs},
+		{&f.PostLogoutURI, &c.PostLogoutRedirectURIs},
 		{&f.AllowedOrigin, &c.AllowedOrigins},
 	} {
 		if l.from.given {
@@ -90,6 +92,7 @@ type clientJSON struct {
 	Scope        string             `json:"scope"`
 	Audience     []string           `json:"audience"`
 	RedirectURIs []string           `json:"redirect_uris"`
+	PostLogout   []string           `json:"post_logout_redirect_uris"`
 	Origins      []string           `json:"allowed_origins"`
 	AuthMethod   string             `json:"token_endpoint_auth_method"`
 	JWKS         json.RawMessage    `json:"jwks,omitempty"`
@@ -112,8 +115,8 @@ type clientSecretJSON struct {
 func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
-		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), Origins: orEmpty(c.AllowedOrigins),
-		AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional),
+		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), PostLogout: orEmpty(c.PostLogoutRedirectURIs),
+		Origins: orEmpty(c.AllowedOrigins), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional),
 		AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
 		Secrets: convert(c.Secrets, func(s authd.ClientSecret) clientSecretJSON {
@@ -131,6 +134,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 		facts(w, "client_id", c.ID, "client_secret", secret, "name", c.Name,
 			"grant_types", strings.Join(c.GrantTypes, " "), "scope", strings.Join(c.Scopes, " "),
 			"audience", strings.Join(c.Audiences, " "), "redirect_uris", strings.Join(c.RedirectURIs, " "),
+			"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " "),
 			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
 			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI, "pkce", pkceText(c.PKCEOptional),
 			"access_ttl", orNothing(c.AccessTTL), "refresh_ttl", orNothing(c.RefreshTTL),

@@ -70,6 +70,8 @@ func TestCreateRefuses(t *testing.T) {
 		{"an unknown method", oauth.Client{ID: "a", AuthMethod: "tls_client_auth"}, "authentication method"},
 		{"a malformed scope", oauth.Client{ID: "a", Scopes: oauth.Scopes{"re ad"}}, "scope"},
 		{"an audience with a fragment, RFC 8707 §2", oauth.Client{ID: "a", Audiences: []string{"https://a#b"}}, "audience"},
+		{"an audience that its ID tokens would have, X-10", oauth.Client{ID: "a", Scopes: oauth.Scopes{"openid"}, Audiences: []string{"https://b", "a"}}, "ID tokens"},
+		{"a post-logout URI with http", oauth.Client{ID: "a", PostLogoutRedirectURIs: []string{"http://a.example/bye"}}, "post-logout redirect URI must be https"},
 		{"an audience with NUL", oauth.Client{ID: "a", Audiences: []string{"a\x00"}}, "audience"},
 		{"A-04: http that is not loopback", oauth.Client{ID: "a", RedirectURIs: []string{"http://a.example/cb"}}, "https"},
 		{"A-04: a fragment", oauth.Client{ID: "a", RedirectURIs: []string{"https://a.example/cb#x"}}, "fragment"},

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +90,9 @@ func checkAudiences(c *oauth.Client) error {
 			return invalid("audience values must be 1 to 1024 bytes without spaces and fragments (RFC 8707 §2)")
 		}
 	}
+	if c.Scopes.Has(oauth.ScopeOpenID) && slices.Contains(c.Audiences, c.ID) { // RFC 9068 §5
+		return invalid("client_id must not be one of the audiences of a client with scope openid: its ID tokens would pass for access tokens")
+	}
 	return nil
 }
 
@@ -103,7 +107,12 @@ func checkURIs(c *oauth.Client) error {
 			return err
 		}
 	}
-	if len(c.RedirectURIs) > 100 || len(c.AllowedOrigins) > 100 {
+	for _, uri := range c.PostLogoutRedirectURIs {
+		if err := oauth.CheckPostLogoutURI(uri); err != nil {
+			return err
+		}
+	}
+	if len(c.RedirectURIs) > 100 || len(c.AllowedOrigins) > 100 || len(c.PostLogoutRedirectURIs) > 100 {
 		return invalid("more than 100 redirect URIs or allowed origins")
 	}
 	return nil

@@ -38,8 +38,8 @@ type NewParked struct {
 
 const parkRequest = `
 insert into authd.authorization_requests (sha256, browser_sha256, origin, client_id, client_epoch, redirect_uri, response_mode,
-  state, scope, resource, code_challenge, nonce, prompt, max_age, login_hint, ui_locales, expires_at)
-select $1, $2, $3::cidr, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, authd.clock() + ` + parkedLife + `
+  state, scope, resource, code_challenge, nonce, prompt, max_age, login_hint, ui_locales, expires_at, subject_hint)
+select $1, $2, $3::cidr, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, authd.clock() + ` + parkedLife + `, $17
 where (select count(*) from (select from authd.authorization_requests r
   where r.origin = $3::cidr and r.expires_at > (select authd.clock()) limit ` + parkedQuota + `) q) < ` + parkedQuota + `
 returning created_at`
@@ -48,7 +48,7 @@ returning created_at`
 func (d *DB) Park(ctx context.Context, n NewParked, r *oauth.AuthorizationRequest) error {
 	_, err := write[struct{ CreatedAt time.Time }](ctx, d, "park authorization request", parkRequest,
 		n.SHA256, n.BrowserSHA256, origin(n.Address), r.ClientID, n.ClientEpoch, r.RedirectURI, r.ResponseMode, r.State,
-		list(r.Scopes), r.Resource, r.Challenge, r.Nonce, list(r.Prompt), r.MaxAge, r.LoginHint, r.UILocales)
+		list(r.Scopes), r.Resource, r.Challenge, r.Nonce, list(r.Prompt), r.MaxAge, r.LoginHint, r.UILocales, r.SubjectHint)
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("park authorization request: %w", ErrQuota)
 	}
@@ -57,7 +57,7 @@ func (d *DB) Park(ctx context.Context, n NewParked, r *oauth.AuthorizationReques
 
 const readParked = `
 select r.client_id, r.client_epoch, r.redirect_uri, r.response_mode, r.state, r.scope, r.resource, r.code_challenge, r.nonce,
-  r.prompt, r.max_age, r.login_hint, r.ui_locales, r.created_at
+  r.prompt, r.max_age, r.login_hint, r.ui_locales, r.subject_hint, r.created_at
 from authd.authorization_requests r
 where r.sha256 = $1 and r.browser_sha256 = $2 and r.expires_at > authd.clock()`
 
@@ -75,6 +75,7 @@ type parkedRow struct {
 	MaxAge        *int
 	LoginHint     string
 	UILocales     string `db:"ui_locales"`
+	SubjectHint   string
 	CreatedAt     time.Time
 }
 
@@ -85,7 +86,7 @@ func (d *DB) Parked(ctx context.Context, sha256, browserSHA256 []byte) (Parked, 
 	return Parked{oauth.AuthorizationRequest{
 		ClientID: r.ClientID, RedirectURI: r.RedirectURI, ResponseMode: r.ResponseMode, State: r.State, Scopes: r.Scope,
 		Resource: r.Resource, Challenge: r.CodeChallenge, Nonce: r.Nonce, Prompt: r.Prompt, MaxAge: r.MaxAge,
-		LoginHint: r.LoginHint, UILocales: r.UILocales,
+		LoginHint: r.LoginHint, UILocales: r.UILocales, SubjectHint: r.SubjectHint,
 	}, r.ClientEpoch, r.CreatedAt}, err
 }
 

@@ -27,7 +27,7 @@ func TestClientRoundTrip(t *testing.T) {
 	want := oauth.Client{
 		ID: "shop", Name: "Shop", AuthMethod: oauth.SecretPost,
 		GrantTypes:   []oauth.GrantType{oauth.ClientCredentials, oauth.RefreshToken},
-		RedirectURIs: []string{"https://shop.example/cb"}, AllowedOrigins: []string{"https://shop.example"},
+		RedirectURIs: []string{"https://shop.example/cb"}, PostLogoutRedirectURIs: []string{"https://shop.example/bye"}, AllowedOrigins: []string{"https://shop.example"},
 		Scopes: oauth.Scopes{"read", "write"}, Audiences: []string{"https://api.example"},
 		AccessTTL: 5 * time.Minute, RefreshTTL: time.Hour, FirstParty: true, ResourceServer: true, PKCEOptional: true,
 	}

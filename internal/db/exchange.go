@@ -20,6 +20,7 @@ type Exchange struct {
 	Code   *oauth.CodeGrant
 	// SessionLives: the session that the code came from was not ended, nor its subject.
 	SessionLives bool
+	SessionID    string
 	// Device is where the session's sign-in came from.
 	Device oauth.Device
 	Now    time.Time
@@ -33,7 +34,7 @@ from authd.authorization_codes c where c.sha256 = $1 for update`
 	// The lock orders this exchange and the end of its session: either the session is seen
 	// to be over, or it ends after the family was committed.
 	lockCodeSession = `
-select s.address, coalesce(s.user_agent, '') as user_agent
+select s.session_id::text, s.address, coalesce(s.user_agent, '') as user_agent
 from authd.sessions s
 where s.sha256 = (select c.session_sha256 from authd.authorization_codes c where c.sha256 = $1) and ` + liveSession + `
 for key share of s`
@@ -104,11 +105,12 @@ func (x *Exchange) begin(ctx context.Context, sha256 []byte, client string) erro
 	})
 	b.Queue(lockCodeSession, sha256).Query(func(rows pgx.Rows) error {
 		row, err := optional[struct {
+			SessionID string
 			Address   *netip.Addr
 			UserAgent string
 		}](rows)
 		if row != nil {
-			x.SessionLives, x.Device = true, device(row.Address, row.UserAgent)
+			x.SessionLives, x.SessionID, x.Device = true, row.SessionID, device(row.Address, row.UserAgent)
 		}
 		return err
 	})

@@ -31,6 +31,7 @@ type familyRow struct {
 	CreatedAt     time.Time
 	RevokedAt     *time.Time
 	RevokedReason *string
+	SessionID     string
 }
 
 func (r familyRow) family() oauth.Family {
@@ -40,14 +41,14 @@ func (r familyRow) family() oauth.Family {
 		LeafJTI: r.LeafJTI, LeafKID: r.LeafKID, LeafIAT: r.LeafIAT, LeafExp: r.LeafExp,
 		ParentJTI: r.ParentJTI, RotatedAt: r.RotatedAt, Replays: r.Replays, AbsoluteExp: r.AbsoluteExp,
 		UserEpoch: r.UserEpoch, ClientEpoch: r.ClientEpoch, CreatedAt: r.CreatedAt,
-		RevokedAt: r.RevokedAt, RevokedReason: r.RevokedReason,
+		RevokedAt: r.RevokedAt, RevokedReason: r.RevokedReason, SessionID: r.SessionID,
 	}
 }
 
 const familyColumns = `
   f.id::text, f.client_id, f.subject, f.scope, f.resource, f.auth_time, f.amr, f.acr, f.generation, f.leaf_jti,
   f.leaf_kid, f.leaf_iat, f.leaf_exp, f.parent_jti, f.rotated_at, f.replays, f.absolute_exp, f.user_epoch,
-  f.client_epoch, f.created_at, f.revoked_at, f.revoked_reason`
+  f.client_epoch, f.created_at, f.revoked_at, f.revoked_reason, coalesce(f.session_id::text, '') as session_id`
 
 // NewFamily is what a sign-in leads to.
 type NewFamily struct {
@@ -66,6 +67,8 @@ type NewFamily struct {
 	Device oauth.Device
 	// Account is the throttle's key of the sign-in that succeeded; nil for none.
 	Account []byte
+	// SessionID is that of the browser's session; "" for none.
+	SessionID string
 }
 
 // A subject or client that was ended or disabled since the epochs were read gets no
@@ -77,9 +80,9 @@ with forgiven as (
   delete from authd.login_attempts where account = $14
 )
 insert into authd.token_families as f (id, client_id, subject, scope, resource, auth_time, amr, acr, leaf_jti, leaf_kid,
-  leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch, first_address, first_user_agent)
+  leaf_iat, leaf_exp, absolute_exp, user_epoch, client_epoch, first_address, first_user_agent, session_id)
 select $1, $2, $3, $4, $5, date_trunc('second', $6::timestamptz), $7, $8, $9, $10,
-  t.now, t.now + make_interval(secs => $11), t.now + make_interval(secs => $12), $13, c.epoch, $16, nullif($17, '')
+  t.now, t.now + make_interval(secs => $11), t.now + make_interval(secs => $12), $13, c.epoch, $16, nullif($17, ''), nullif($18, '')::uuid
 from authd.clients c, (
   select greatest(date_trunc('second', authd.clock()),
     (select s.ended_at from authd.subjects s where s.subject = $3), (select e.ended_at from authd.clients e where e.client_id = $2)) as now
@@ -105,7 +108,7 @@ func (n *NewFamily) arguments() []any {
 	return []any{
 		n.ID, n.ClientID, n.Subject, list(n.Scopes), n.Resource, n.AuthTime, list(n.AMR), n.ACR, n.LeafJTI, n.LeafKID,
 		n.LeafTTL.Seconds(), n.FamilyTTL.Seconds(), n.UserEpoch, n.Account, n.ClientEpoch,
-		address(n.Device), n.Device.UserAgent,
+		address(n.Device), n.Device.UserAgent, n.SessionID,
 	}
 }
 

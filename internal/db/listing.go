@@ -94,6 +94,26 @@ func (d *DB) Bearer(ctx context.Context, token TokenRef) (Bearer, error) {
 	return out, fault("read bearer", d.querier().SendBatch(ctx, &b).Close())
 }
 
+const readUserOf = `
+select ` + userColumns + `
+from authd.users u left join authd.subjects s on s.subject = u.sub
+where u.sub = $1`
+
+// BearerUser reads the state of the token and the built-in user that it speaks for, nil for
+// one of the host's, in one round trip.
+func (d *DB) BearerUser(ctx context.Context, token TokenRef) (TokenState, *oauth.User, error) {
+	var b pgx.Batch
+	var bearer Bearer
+	var user *oauth.User
+	bearer.queueState(&b, token)
+	b.Queue(readUserOf, token.Subject).Query(func(rows pgx.Rows) (err error) {
+		user, err = optional[oauth.User](rows)
+		return err
+	})
+	err := fault("read bearer", d.querier().SendBatch(ctx, &b).Close())
+	return bearer.State, user, err
+}
+
 // BearerFamilies also lists the families of the token's subject that are alive, in the same
 // round trip. Whether the bearer may see them is judged by the caller.
 func (d *DB) BearerFamilies(ctx context.Context, token TokenRef, limit int) (Bearer, []oauth.ListedFamily, error) {
@@ -109,12 +129,16 @@ func (d *DB) BearerFamilies(ctx context.Context, token TokenRef, limit int) (Bea
 	return out, listed(rows), err
 }
 
-func (o *Bearer) queue(b *pgx.Batch, token TokenRef) {
+func (o *Bearer) queueState(b *pgx.Batch, token TokenRef) {
 	b.Queue(introspectToken, token.JTI, token.KID, token.ClientID, token.Subject, token.FamilyID, "").Query(func(rows pgx.Rows) error {
 		row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[introspectionRow])
 		o.State = row.TokenState
 		return err
 	})
+}
+
+func (o *Bearer) queue(b *pgx.Batch, token TokenRef) {
+	o.queueState(b, token)
 	b.Queue(readClient, token.ClientID).Query(func(rows pgx.Rows) error {
 		row, err := optional[clientRow](rows)
 		if row != nil {

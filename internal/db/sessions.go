@@ -24,24 +24,27 @@ type NewSession struct {
 	Replaces []byte
 }
 
-// As a family, a session is not begun by a sign-in that was overtaken by an end. The
+// The same person in the same browser is the same session with a new cookie (OIDC Core
+// §3.1.2.1: asked again). As a family, a session is not begun by a sign-in that was overtaken by an end. The
 // throttle forgets the account's failures in the same commit.
 const insertSession = `
 with forgiven as (
   delete from authd.login_attempts where account = $10
 ), ended as (
-  delete from authd.sessions where sha256 = $11
+  delete from authd.sessions where sha256 = $11 returning subject, session_id
 )
-insert into authd.sessions (sha256, subject, username, user_epoch, auth_time, amr, acr, address, user_agent, expires_at, absolute_exp)
-select $1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), authd.clock() + ` + sessionIdle + `, authd.clock() + ` + sessionLife + `
+insert into authd.sessions (sha256, subject, username, user_epoch, auth_time, amr, acr, address, user_agent, expires_at, absolute_exp, session_id)
+select $1, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), authd.clock() + ` + sessionIdle + `, authd.clock() + ` + sessionLife + `,
+  coalesce((select e.session_id from ended e where e.subject = $2), gen_random_uuid())
 where $4 = coalesce((select s.epoch from authd.subjects s where s.subject = $2), 0)
   and not exists (select from authd.subjects s where s.subject = $2 and s.disabled_at is not null)
 returning` + sessionColumns
 
-const sessionColumns = ` sha256, subject, username, auth_time, created_at`
+const sessionColumns = ` sha256, session_id::text as id, subject, username, auth_time, created_at`
 
 type sessionRow struct {
 	SHA256              []byte `db:"sha256"`
+	ID                  string
 	Subject, Username   string
 	AuthTime, CreatedAt time.Time
 }

@@ -23,6 +23,7 @@ func (s *Service) authorizationCode(ctx context.Context, caller tokens.Caller, f
 		return Response{}, err
 	}
 	var ok allowed
+	var nonce string
 	out, err := s.cfg.Tokens.Redeem(ctx, caller, r, func(c *oauth.Client, code *oauth.CodeGrant) (in tokens.SignIn, err error) {
 		if err := checkCodeGrant(c); err != nil {
 			return in, err
@@ -30,8 +31,9 @@ func (s *Service) authorizationCode(ctx context.Context, caller tokens.Caller, f
 		if ok, err = s.gate(c, ask, code.Scopes, code.Resource); err != nil {
 			return in, err
 		}
+		nonce = code.Nonce
 		in = tokens.SignIn{FamilyID: id, Scopes: code.Scopes.Intersect(c.Scopes), Resource: code.Resource}
-		if !c.HasGrant(oauth.RefreshToken) {
+		if !refreshes(c, in.Scopes, true) {
 			in.TTL = ok.ttl
 		}
 		return in, nil
@@ -39,7 +41,7 @@ func (s *Service) authorizationCode(ctx context.Context, caller tokens.Caller, f
 	if err != nil {
 		return Response{}, err
 	}
-	return s.first(ctx, oauth.AuthorizationCode, out.Client, &out.Family, out.Now, ok)
+	return s.first(ctx, oauth.AuthorizationCode, out.Client, &out.Family, out.Now, ok, nonce)
 }
 
 func checkCodeGrant(c *oauth.Client) error {

@@ -56,6 +56,9 @@ func (s *Service) Authorize(ctx context.Context, query string, b Browser) (Next,
 	if refusal != nil {
 		return s.refused(f, refusal), nil
 	}
+	if err := s.readSubjectHint(ctx, f); err != nil {
+		return s.refusedBy(f, err)
+	}
 	return s.proceed(ctx, f)
 }
 
@@ -166,12 +169,14 @@ func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
 	if err != nil {
 		return 0, err
 	}
-	f.scopes = ok.scopes
+	f.scopes = f.withoutIdleOffline(ok.scopes)
 	if err := s.loadSession(ctx, f); err != nil {
 		return 0, err
 	}
 	step := f.step()
 	switch {
+	case f.isSomebodyElse() && f.isAnswered():
+		return 0, oauth.Errorf(oauth.LoginRequired, "somebody else signed in than id_token_hint names")
 	case !r.Has(oauth.PromptNone):
 		return step, nil
 	case step == StepSignIn: // OIDC Core §3.1.2.6

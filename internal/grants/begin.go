@@ -53,7 +53,7 @@ func (s *Service) Finish(ctx context.Context, b Begun) (Response, error) {
 	if f.RevokedAt != nil || f.Generation != 0 || f.UserEpoch != f.SubjectEpochNow || f.ClientEpoch != f.ClientEpochNow {
 		return Response{}, errBegun
 	}
-	return s.first(ctx, "", b.client, &f.Family, f.Now, b.ok)
+	return s.first(ctx, "", b.client, &f.Family, f.Now, b.ok, "")
 }
 
 var errBegun = errors.New("the family has ended, or is in use already")
@@ -82,15 +82,15 @@ func checkSubject(sub string) error {
 }
 
 // first issues the first tokens of a family, fresh ones, and not before their first second.
-func (s *Service) first(ctx context.Context, t oauth.GrantType, c *oauth.Client, f *oauth.Family, now time.Time, ok allowed) (Response, error) {
+func (s *Service) first(ctx context.Context, t oauth.GrantType, c *oauth.Client, f *oauth.Family, now time.Time, ok allowed, nonce string) (Response, error) {
 	if err := await(ctx, now, f.LeafIAT); err != nil {
 		return Response{}, err
 	}
 	grant := familyGrant(f, t, ok)
 	grant.Fresh = true
-	leaf := f
-	if !c.HasGrant(oauth.RefreshToken) {
-		leaf = nil
+	with := beside{idToken: isOpenID(f, ok.scopes), nonce: nonce}
+	if refreshes(c, f.Scopes, f.SessionID != "") {
+		with.leaf = f
 	}
-	return s.issue(ctx, tokens.Access{Grant: grant, IssuedAt: f.LeafIAT, TTL: untilEnd(ok.ttl, f.LeafIAT, f)}, leaf)
+	return s.issue(ctx, tokens.Access{Grant: grant, IssuedAt: f.LeafIAT, TTL: untilEnd(ok.ttl, f.LeafIAT, f)}, with)
 }

@@ -2,6 +2,7 @@ package grants_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -26,21 +27,41 @@ type wire struct {
 
 type cutConn struct {
 	net.Conn
-	w *wire
+	w      *wire
+	doomed atomic.Bool // what the server answers arrives no more
 }
 
 var errCut = errors.New("connection reset")
 
-func (c cutConn) Write(b []byte) (int, error) {
-	if c.w.writes.Add(1) != c.w.cutAt.Load() {
+func (c *cutConn) Write(b []byte) (int, error) {
+	if isFarewell(b) || c.w.writes.Add(1) != c.w.cutAt.Load() {
 		return c.Conn.Write(b)
 	}
 	if c.w.after.Load() {
-		_, _ = c.Conn.Write(b)
-		_, _ = c.Conn.Read(make([]byte, 1)) // the server has acted: a reset could overtake what it has not read yet
+		c.doomed.Store(true)
+		return c.Conn.Write(b)
 	}
 	_ = c.Conn.Close()
 	return 0, errCut
+}
+
+// Read waits for the answer before it cuts: then the server has acted. A reset could overtake
+// what it has not read yet.
+func (c *cutConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.doomed.Load() {
+		_ = c.Conn.Close()
+		return 0, errCut
+	}
+	return n, err
+}
+
+// isFarewell: after a cut pgx says goodbye on the old connection, and asks the server on a new one
+// to stop what was under way, both some time later. They are no messages of the request that
+// comes next.
+func isFarewell(b []byte) bool {
+	const cancelRequest = 80877102
+	return len(b) >= 8 && binary.BigEndian.Uint32(b[4:]) == cancelRequest || len(b) == 5 && b[0] == 'X'
 }
 
 func (w *wire) pool(t *testing.T, url string) *pgxpool.Pool {
@@ -55,7 +76,7 @@ func (w *wire) pool(t *testing.T, url string) *pgxpool.Pool {
 	dial := cfg.ConnConfig.DialFunc
 	cfg.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
-		return cutConn{conn, w}, err
+		return &cutConn{Conn: conn, w: w}, err
 	}
 	cfg.BeforeConnect = nil // no pause after a failure: attempts to connect are cut, too
 	cfg.MaxConns = 1        // so that the messages are those of one request

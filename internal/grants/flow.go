@@ -11,8 +11,6 @@ const (
 	maxShownName = 255 // bytes
 	// quotaRetry: parked requests end after minutes.
 	quotaRetry = time.Minute
-	// scopeOpenID makes a request one of OpenID Connect.
-	scopeOpenID = "openid"
 )
 
 // flow is an authorization request with all that is known of it.
@@ -63,12 +61,12 @@ func (f *flow) needsChallenge() bool {
 	case f.client.PKCEOptional:
 		return false
 	}
-	return !f.request.Scopes.Has(scopeOpenID) || f.request.Nonce == ""
+	return !f.request.Scopes.Has(oauth.ScopeOpenID) || f.request.Nonce == ""
 }
 
 func (f *flow) step() Step {
 	switch {
-	case f.session == nil || f.mustSignIn():
+	case f.session == nil || f.isSomebodyElse() || f.mustSignIn():
 		return StepSignIn
 	case f.mustConsent():
 		return StepConsent
@@ -76,10 +74,15 @@ func (f *flow) step() Step {
 	return StepAnswer
 }
 
+// isAnswered: the person signed in because this request asked for it, or since.
+func (f *flow) isAnswered() bool {
+	return !f.begun.IsZero() && !f.session.CreatedAt.Before(f.begun)
+}
+
 // mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). A sign-in since
 // the request began is what was asked for.
 func (f *flow) mustSignIn() bool {
-	if !f.begun.IsZero() && !f.session.CreatedAt.Before(f.begun) {
+	if f.isAnswered() {
 		return false
 	}
 	if f.request.Has(oauth.PromptLogin) || f.request.Has(oauth.PromptSelectAccount) {
@@ -93,7 +96,7 @@ func (f *flow) mustConsent() bool {
 	switch {
 	case f.request.Has(oauth.PromptConsent), f.anyoneCanBe():
 		return true
-	case f.client.FirstParty:
+	case f.client.FirstParty && !f.isOffline():
 		return false
 	}
 	return !f.asked || !f.scopes.Within(f.allowed)

@@ -51,7 +51,8 @@ type Response struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"` // always named, also where it is what was asked for
+	IDToken      string `json:"id_token,omitempty"` // OIDC Core §3.1.3.3, §12.2
+	Scope        string `json:"scope"`              // always named, also where it is what was asked for
 }
 
 // Token serves a token request (RFC 6749 §3.2). from is kept with a refresh; zero: nothing
@@ -100,7 +101,7 @@ func (s *Service) clientCredentials(ctx context.Context, caller tokens.Caller, a
 			Type: oauth.ClientCredentials, ClientID: client.ID, Subject: client.ID, Scopes: ok.scopes, Audience: ok.audience,
 		},
 		IssuedAt: issuedAt, TTL: ok.ttl,
-	}, nil)
+	}, beside{})
 }
 
 // client reads the registration and authenticates the caller.
@@ -141,9 +142,16 @@ func await(ctx context.Context, now, second time.Time) error {
 	}
 }
 
+// beside is what a response has beside the access token.
+type beside struct {
+	leaf    *oauth.Family // of which the refresh token is made; nil: none
+	idToken bool
+	nonce   string
+}
+
 // issue signs what the gate has let through. The claims hook runs first, so that its
 // refusal costs no signature.
-func (s *Service) issue(ctx context.Context, a tokens.Access, f *oauth.Family) (Response, error) {
+func (s *Service) issue(ctx context.Context, a tokens.Access, with beside) (Response, error) {
 	var err error
 	if s.cfg.Claims != nil {
 		if a.Extra, err = s.cfg.Claims(ctx, a.Grant); err != nil {
@@ -154,8 +162,14 @@ func (s *Service) issue(ctx context.Context, a tokens.Access, f *oauth.Family) (
 	if r.AccessToken, err = s.cfg.Tokens.MintAccess(ctx, a); err != nil {
 		return Response{}, err
 	}
-	if f != nil {
-		if r.RefreshToken, err = s.cfg.Tokens.MintRefresh(ctx, f); err != nil {
+	if with.idToken {
+		id := tokens.Identity{Grant: a.Grant, Nonce: with.nonce, AccessToken: r.AccessToken, IssuedAt: a.IssuedAt, TTL: a.TTL}
+		if r.IDToken, err = s.cfg.Tokens.MintID(ctx, id); err != nil {
+			return Response{}, err
+		}
+	}
+	if with.leaf != nil {
+		if r.RefreshToken, err = s.cfg.Tokens.MintRefresh(ctx, with.leaf); err != nil {
 			return Response{}, err
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Service) refresh(ctx context.Context, caller tokens.Caller, raw string,
 		Grant:    familyGrant(f, oauth.RefreshToken, ok),
 		IssuedAt: out.Now.Truncate(time.Second),
 		TTL:      untilEnd(ok.ttl, out.Now, f),
-	}, f)
+	}, beside{leaf: f, idToken: isOpenID(f, ok.scopes)})
 }
 
 func familyGrant(f *oauth.Family, t oauth.GrantType, ok allowed) oauth.Grant {

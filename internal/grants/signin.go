@@ -84,5 +84,5 @@ func (s *Service) begin(ctx context.Context, c *oauth.Client, who oauth.Authenti
 	if err != nil {
 		return Response{}, err
 	}
-	return s.first(ctx, "", c, &f, now, ok)
+	return s.first(ctx, "", c, &f, now, ok, "")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"fmt"
+	"slices"
 
 	"github.com/go-authd/authd/internal/oauth"
 )
@@ -29,6 +30,33 @@ func (r *Rings) Verify(ctx context.Context, ring oauth.Ring, typ, raw string) (o
 	}
 	if err := c.VerifyRS256(k.public); err != nil {
 		return oauth.Compact{}, fmt.Errorf("%w: wrong signature", ErrInvalid)
+	}
+	return c, nil
+}
+
+// VerifyPast is [Rings.Verify] also for keys that have expired, for what is no credential.
+func (r *Rings) VerifyPast(ctx context.Context, ring oauth.Ring, typ, raw string) (oauth.Compact, error) {
+	c, err := oauth.ParseCompact(raw)
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if !oauth.TypIs(c.Typ, typ) {
+		return c, fmt.Errorf("%w: typ is not %s", ErrInvalid, typ)
+	}
+	all, err := r.cfg.DB.Keys(ctx)
+	if err != nil {
+		return c, err
+	}
+	i := slices.IndexFunc(all, func(k oauth.Key) bool { return k.KID == c.Kid && k.Ring == ring && k.RevokedAt == nil })
+	if i < 0 {
+		return c, fmt.Errorf("%w: no such key", ErrInvalid)
+	}
+	public, err := parsePublic(all[i].PublicJWK, all[i].KID)
+	if err != nil {
+		return c, fmt.Errorf("key %s: %w", all[i].KID, err)
+	}
+	if err := c.VerifyRS256(public); err != nil {
+		return c, fmt.Errorf("%w: wrong signature", ErrInvalid)
 	}
 	return c, nil
 }

@@ -40,6 +40,9 @@ type AuthorizationRequest struct {
 	MaxAge       *int // seconds
 	LoginHint    string
 	UILocales    string
+	// IDTokenHint is an ID token as it came, and SubjectHint whom it names, once it has been
+	// read.
+	IDTokenHint, SubjectHint string
 }
 
 // Has reports whether prompt names the value.
@@ -52,6 +55,7 @@ const (
 	maxHint     = 320 // an e-mail address
 	maxLocales  = 200
 	maxResource = 1 << 10
+	maxIDToken  = 8 << 10
 	maxAgeDigit = 9
 )
 
@@ -164,6 +168,7 @@ var readParams = []struct {
 	{"max_age", 100},
 	{"login_hint", maxHint},
 	{"ui_locales", maxLocales},
+	{"id_token_hint", maxIDToken},
 	{"request", maxFormValue},
 	{"request_uri", maxFormValue},
 	{"claims", maxFormValue},
@@ -228,6 +233,7 @@ func (p params) readChallenge(r *AuthorizationRequest) *Error {
 // readOpenID reads what OIDC Core §3.1.2.1 adds; it holds for requests without openid, too.
 func (p params) readOpenID(r *AuthorizationRequest) *Error {
 	r.Nonce, r.LoginHint, r.UILocales = p.get("nonce"), p.get("login_hint"), p.get("ui_locales")
+	r.IDTokenHint = p.get("id_token_hint")
 	r.Prompt = strings.Fields(p.get("prompt"))
 	for _, v := range r.Prompt {
 		switch v {

@@ -21,6 +21,7 @@ const (
 	InvalidToken         Code = "invalid_token"  // RFC 6750 §3.1
 	AccessDenied         Code = "access_denied"
 	NotFresh             Code = "insufficient_user_authentication" // RFC 9470 §3
+	InsufficientScope    Code = "insufficient_scope"               // RFC 6750 §3.1
 	// Of the authorization endpoint: RFC 6749 §4.1.2.1, and OIDC Core §3.1.2.6.
 	UnsupportedResponseType  Code = "unsupported_response_type"
 	LoginRequired            Code = "login_required"
@@ -100,6 +101,7 @@ var statuses = map[Code]int{
 	NotFresh:               http.StatusUnauthorized,
 	InvalidCredentials:     http.StatusUnauthorized,
 	AccessDenied:           http.StatusForbidden,
+	InsufficientScope:      http.StatusForbidden,
 	NotFound:               http.StatusNotFound,
 	UsernameTaken:          http.StatusConflict,
 	TooManyAttempts:        http.StatusTooManyRequests,

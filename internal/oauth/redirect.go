@@ -9,8 +9,14 @@ import (
 
 // CheckRedirectURI returns a refusal for a URI that must not be registered: it is
 // compared byte by byte later, so it must be whole (RFC 9700 §2.1, RFC 8252 §7).
-func CheckRedirectURI(uri string) error {
-	refuse := func(why string) error { return Errorf(InvalidRequest, "redirect URI %s", why) }
+func CheckRedirectURI(uri string) error { return checkURI("redirect URI", uri) }
+
+// CheckPostLogoutURI is [CheckRedirectURI] for a URI that a browser goes to after a sign-out
+// (OIDC RP-Initiated Logout §3.1).
+func CheckPostLogoutURI(uri string) error { return checkURI("post-logout redirect URI", uri) }
+
+func checkURI(name, uri string) error {
+	refuse := func(why string) error { return Errorf(InvalidRequest, "%s %s", name, why) }
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil || len(uri) > maxRedirectURI || !isURIText(uri):

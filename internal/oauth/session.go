@@ -5,6 +5,7 @@ import "time"
 // Session is somebody signed in, in one browser.
 type Session struct {
 	SHA256    []byte // of the cookie's value
+	ID        string // stays the same when the person proves again who they are
 	Subject   string
 	Username  string // as it was typed
 	AuthTime  time.Time

@@ -25,10 +25,11 @@ const (
 	AuthNone      AuthMethod = "none"            // public client
 )
 
-// The "typ" headers of the two kinds of token.
+// The "typ" headers of the three kinds of token.
 const (
 	TypeAccessToken  = "at+jwt" // RFC 9068 §2.1
 	TypeRefreshToken = "rt+jwt" // ours: no verifier of access tokens takes it
+	TypeIDToken      = "JWT"    // OIDC Core §2 names none: the default of RFC 7519 §5.1
 )
 
 // UserPrefix begins the subject of every built-in user. A client may not be registered
@@ -37,14 +38,16 @@ const UserPrefix = "usr_"
 
 // Client is a registration.
 type Client struct {
-	ID             string
-	Name           string
-	AuthMethod     AuthMethod
-	GrantTypes     []GrantType
-	RedirectURIs   []string
-	AllowedOrigins []string
-	Scopes         Scopes
-	Audiences      []string
+	ID           string
+	Name         string
+	AuthMethod   AuthMethod
+	GrantTypes   []GrantType
+	RedirectURIs []string
+	// PostLogoutRedirectURIs are where a browser may go after a sign-out.
+	PostLogoutRedirectURIs []string
+	AllowedOrigins         []string
+	Scopes                 Scopes
+	Audiences              []string
 	// AccessTTL and RefreshTTL are 0 where the server's defaults hold.
 	AccessTTL, RefreshTTL time.Duration
 	FirstParty            bool
@@ -162,6 +165,8 @@ type Family struct {
 	CreatedAt        time.Time
 	RevokedAt        *time.Time
 	RevokedReason    *string
+	// SessionID is that of the browser's session in which it began; "" for none.
+	SessionID string
 }
 
 // ListedFamily is a family with where it was used from, which only lists read: what was

@@ -84,7 +84,7 @@ func signedIn(in SignIn, x *db.Exchange) SignIn {
 	in.Authentication = oauth.Authentication{
 		Subject: c.Subject, Epoch: c.UserEpoch, Time: c.AuthTime, AMR: c.AMR, ACR: c.ACR, Device: x.Device,
 	}
-	in.Client = x.Client
+	in.Client, in.SessionID = x.Client, x.SessionID
 	return in
 }
 

@@ -58,6 +58,8 @@ type SignIn struct {
 	// TTL of a family that is only the session of one access token, for a client without
 	// the refresh_token grant; 0: a family that can be refreshed.
 	TTL time.Duration
+	// SessionID is that of the browser's session; "" for none.
+	SessionID string
 }
 
 // StartFamily commits the family of a sign-in, and also returns the database's time. It
@@ -93,6 +95,7 @@ func (s *Service) newFamily(in SignIn) (db.NewFamily, error) {
 		AuthTime: in.Time, AMR: in.AMR, ACR: in.ACR, LeafJTI: jti, LeafKID: kid,
 		LeafTTL: min(leaf, family), FamilyTTL: family,
 		UserEpoch: in.Epoch, ClientEpoch: in.Client.Epoch, Device: in.Device, Account: in.Account,
+		SessionID: in.SessionID,
 	}, nil
 }
 

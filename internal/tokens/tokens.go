@@ -23,6 +23,8 @@ type Config struct {
 	// nothing; FamilyTTL ends a family in any case.
 	RefreshTTL, FamilyTTL time.Duration
 	Random                io.Reader
+	// UserInfo adds claims about a subject to those that the user store has. Nil: none.
+	UserInfo func(ctx context.Context, subject string, scopes []string) (map[string]any, error)
 	// OnEvent is told of each change that was committed. It must not block.
 	OnEvent func(context.Context, Event)
 }

@@ -20,12 +20,26 @@ const (
 )
 
 // pageRoutes are those that only our own pages lead to.
+// openIDRoutes are those that a client knows of, by the metadata.
+func (s *Server) openIDRoutes() []route {
+	at, preflight := func(path string) string { return s.path + path }, s.bounded(s.userInfoPreflight)
+	return []route{
+		{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
+		{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))},
+		{method: http.MethodGet, path: at(userInfoPath), handle: s.bounded(s.userInfo), cors: preflight},
+		{method: http.MethodPost, path: at(userInfoPath), handle: s.limited(s.userInfoByForm), cors: preflight},
+		{method: http.MethodGet, path: at(endSessionPath), handle: s.page(s.bounded(s.endSession)), acts: true},
+		{method: http.MethodPost, path: at(endSessionPath), handle: s.page(s.limited(s.endSessionByForm))},
+	}
+}
+
 func (s *Server) pageRoutes() []route {
 	at := func(path string) string { return s.path + path }
 	routes := []route{
 		{method: http.MethodGet, path: at(loginPath), handle: s.page(s.bounded(s.showLogin)), acts: true},
 		{method: http.MethodGet, path: at(consentPath), handle: s.page(s.bounded(s.showConsent)), acts: true},
 		{method: http.MethodPost, path: at(consentPath), handle: s.pageForm(s.consent)},
+		{method: http.MethodPost, path: at(signOutPath), handle: s.pageForm(s.confirmSignOut)},
 		{method: http.MethodGet, path: at(pages.StaticPath + "*"), handle: s.static},
 	}
 	if s.cfg.HostSignIn == nil {
@@ -70,6 +84,10 @@ const maxQuery = 12 << 10
 // page, and with a form of another site the browser does not send the cookies; with the
 // redirect that follows, it does.
 func (s *Server) authorizeByForm(w http.ResponseWriter, r *http.Request, body []byte) error {
+	return s.getByForm(w, r, authorizePath, body)
+}
+
+func (s *Server) getByForm(w http.ResponseWriter, r *http.Request, path string, body []byte) error {
 	if err := oauth.CheckFormType(strings.Join(r.Header.Values("Content-Type"), ",")); err != nil {
 		return err
 	}
@@ -81,7 +99,7 @@ func (s *Server) authorizeByForm(w http.ResponseWriter, r *http.Request, body []
 	if len(query) > maxQuery {
 		return &oauth.Error{Code: oauth.InvalidRequest, Status: http.StatusRequestEntityTooLarge, Description: "the request is larger than 12 KiB"}
 	}
-	redirect(w, s.path+authorizePath+"?"+query)
+	redirect(w, s.path+path+"?"+query)
 	return nil
 }
 

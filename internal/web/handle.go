@@ -92,6 +92,9 @@ func writeRefusal(w http.ResponseWriter, e *oauth.Error, id string) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", challenge(e.Code))
 	}
+	if e.Code == oauth.InsufficientScope { // RFC 6750 §3.1: userinfo is all that asks for one
+		w.Header().Set("WWW-Authenticate", challenge(e.Code)+`, scope="`+oauth.ScopeOpenID+`"`)
+	}
 	setRetryAfter(w, status, e)
 	writeJSON(w, status, struct {
 		Code        oauth.Code `json:"error"`
@@ -111,7 +114,7 @@ func challenge(code oauth.Code) string {
 	switch code {
 	case oauth.InvalidClient:
 		return `Basic realm="authd"`
-	case oauth.InvalidToken, oauth.NotFresh: // RFC 6750 §3, RFC 9470 §3
+	case oauth.InvalidToken, oauth.NotFresh, oauth.InsufficientScope: // RFC 6750 §3, RFC 9470 §3
 		return `Bearer realm="authd", error="` + string(code) + `"`
 	default:
 		return `Bearer realm="authd"`

@@ -48,8 +48,8 @@ func TestNoOtherPaths(t *testing.T) {
 func TestOtherMethods(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, config(services{entered: func() { t.Error("a service was called") }}))
-	acts := map[string]bool{authorizePath: true, loginPath: true, consentPath: true} // GET may change something, W-05
-	allow := make(map[string]string)                                                 // by path
+	acts := map[string]bool{authorizePath: true, loginPath: true, consentPath: true, endSessionPath: true} // GET may change something, W-05
+	allow := make(map[string]string)                                                                       // by path
 	for _, rt := range slices.Concat(s.publicRoutes(), s.pageRoutes()) {
 		methods := rt.method
 		if methods == "GET" && !acts[rt.path] {

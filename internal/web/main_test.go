@@ -34,6 +34,7 @@ var (
 	_ KeySet   = (*keys.Rings)(nil)
 	_ Feed     = (*feed.Feed)(nil)
 	_ Browsing = (*grants.Service)(nil)
+	_ UserInfo = (*tokens.Service)(nil)
 
 	_ ResourceServers = (*tokens.Service)(nil)
 	_ Clients         = (*clients.Authenticator)(nil)
@@ -179,6 +180,35 @@ func (s services) Consent(context.Context, string, grants.Browser, bool) (grants
 
 func (s services) EndSession(context.Context, string) error { return nil }
 
+// SignOut knows the ID token "theirs" of client app, and ada's session in each browser that
+// has one.
+func (s services) SignOut(_ context.Context, query string, b grants.Browser, confirmed bool) (grants.SigningOut, error) {
+	r, err := oauth.ParseLogout(query)
+	if err != nil {
+		return grants.SigningOut{}, err
+	}
+	out := grants.SigningOut{Request: r, Client: registry["app"]}
+	proven := r.IDTokenHint == "theirs"
+	if out.Ask = b.Session != "" && !proven && !confirmed; out.Ask {
+		out.Username = "ada"
+		return out, nil
+	}
+	registered := r.RedirectURI == "https://app.example.com/bye"
+	out.Return = registered && (proven || confirmed)
+	out.Link = registered && !out.Return
+	return out, nil
+}
+
+func (s services) UserInfo(_ context.Context, raw string) (map[string]any, error) {
+	switch raw {
+	case "live":
+		return map[string]any{"sub": "usr_x", "name": "Ada \"<b>\" 에이다", "email_verified": false}, nil
+	case "narrow":
+		return nil, oauth.Errorf(oauth.InsufficientScope, "the access token lacks the scope openid")
+	}
+	return nil, s.own(raw)
+}
+
 func (s services) Revoke(_ context.Context, caller tokens.Caller, raw, _ string) error {
 	_, err := s.enter(caller, raw)
 	return err
@@ -294,7 +324,8 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func config(s services) Config {
 	return Config{
-		Issuer: issuer, Clients: s, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s, Browsing: s,
+		Issuer: issuer, Clients: s, Grants: s, SignIn: s, Users: s, Tokens: s, Families: s, Keys: s, Feed: s, ResourceServers: s,
+		Browsing: s, UserInfo: s,
 		OriginAllowed: func(_ context.Context, origin string) (bool, error) {
 			if origin == "https://storage.example" {
 				return false, errStorage

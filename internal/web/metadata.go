@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/web/pages"
 )
 
 // metadataMaxAge: endpoints change with a new release or configuration, that is seldom.
@@ -36,6 +37,41 @@ type metadata struct {
 	// RevocationsEndpoint is ours: RFC 8414 §2 allows other members.
 	RevocationsEndpoint string `json:"authd_revocations_endpoint,omitempty"`
 	*authorizationMetadata
+	*openIDMetadata
+}
+
+// openIDMetadata is OIDC Discovery §3 and RP-Initiated Logout §2.1.
+type openIDMetadata struct {
+	UserInfoEndpoint   string   `json:"userinfo_endpoint"`
+	EndSessionEndpoint string   `json:"end_session_endpoint"`
+	Scopes             []string `json:"scopes_supported"`
+	SubjectTypes       []string `json:"subject_types_supported"`
+	IDTokenAlgs        []string `json:"id_token_signing_alg_values_supported"`
+	Claims             []string `json:"claims_supported"`
+	Prompts            []string `json:"prompt_values_supported"`
+	UILocales          []string `json:"ui_locales_supported"`
+}
+
+// newOpenIDMetadata names the standard claims that somebody can supply: the host, or else the
+// built-in user store. Scopes of the host's own APIs are its clients' business.
+func newOpenIDMetadata(issuer string, host bool) *openIDMetadata {
+	m := &openIDMetadata{
+		UserInfoEndpoint: issuer + userInfoPath, EndSessionEndpoint: issuer + endSessionPath,
+		Scopes:       []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail},
+		SubjectTypes: []string{"public"},
+		IDTokenAlgs:  []string{"RS256"},
+		Claims:       []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
+		Prompts:      []string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelectAccount},
+		UILocales:    pages.Languages(),
+	}
+	if host {
+		m.Scopes = append(m.Scopes, oauth.ScopeAddress, oauth.ScopePhone)
+		m.Claims = append(m.Claims, oauth.StandardClaims()...)
+	} else {
+		m.Claims = append(m.Claims, "name", "preferred_username", "email", "email_verified")
+	}
+	m.Scopes = append(m.Scopes, oauth.ScopeOffline)
+	return m
 }
 
 // authorizationMetadata is there where the authorization endpoint is.
@@ -68,8 +104,9 @@ func newMetadata(c *Config) (document, error) {
 		revocations = issuer + "/oauth2/revocations"
 	}
 	var authorization *authorizationMetadata
+	var openID *openIDMetadata
 	if c.Browsing != nil {
-		authorization = newAuthorizationMetadata(issuer)
+		authorization, openID = newAuthorizationMetadata(issuer), newOpenIDMetadata(issuer, c.HostClaims)
 		grantTypes = append(grantTypes, oauth.AuthorizationCode)
 	}
 	confidential := []oauth.AuthMethod{oauth.SecretBasic, oauth.SecretPost, oauth.PrivateKeyJWT}
@@ -90,6 +127,7 @@ func newMetadata(c *Config) (document, error) {
 		IntrospectionAuthAlgs:    algs,
 		RevocationsEndpoint:      revocations,
 		authorizationMetadata:    authorization,
+		openIDMetadata:           openID,
 	})
 	if err != nil {
 		return document{}, fmt.Errorf("metadata: %w", err)

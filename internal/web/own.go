@@ -95,7 +95,7 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, form oaut
 	case pages.DoPassword:
 		return s.changeOwnPassword(w, r, b, form)
 	case pages.DoSignOut:
-		return s.signOut(w, r, b)
+		return s.signOutHere(w, r, b)
 	}
 	return oauth.Errorf(oauth.InvalidRequest, "do must be end, end_others, remove, password or sign_out")
 }
@@ -117,8 +117,9 @@ func (s *Server) changeOwnPassword(w http.ResponseWriter, r *http.Request, b gra
 	return s.did(w, r, b, pages.PasswordChanged, err)
 }
 
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request, b grants.Browser) error {
-	if err := s.cfg.Browsing.EndSession(r.Context(), b.Session); err != nil {
+// signOutHere is what a confirmed /oauth2/logout would do that no application asks for.
+func (s *Server) signOutHere(w http.ResponseWriter, r *http.Request, b grants.Browser) error {
+	if _, err := s.cfg.Browsing.SignOut(r.Context(), "", b, true); err != nil {
 		return err
 	}
 	s.cookies.set(w, sessionCookie, "")

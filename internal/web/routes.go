@@ -37,9 +37,7 @@ func (s *Server) publicRoutes() []route {
 			route{method: http.MethodPost, path: at("/oauth2/revocations"), handle: s.postRevocations})
 	}
 	if s.cfg.Browsing != nil {
-		routes = append(routes,
-			route{method: http.MethodGet, path: at(authorizePath), handle: s.page(s.bounded(s.authorize)), acts: true},
-			route{method: http.MethodPost, path: at(authorizePath), handle: s.page(s.limited(s.authorizeByForm))})
+		routes = append(routes, s.openIDRoutes()...)
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,

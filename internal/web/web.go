@@ -54,6 +54,12 @@ type Browsing interface {
 	SignInBrowser(ctx context.Context, id string, b grants.Browser, username, password string) (next grants.Next, session string, err error)
 	Consent(ctx context.Context, id string, b grants.Browser, allow bool) (grants.Next, error)
 	EndSession(ctx context.Context, session string) error
+	SignOut(ctx context.Context, query string, b grants.Browser, confirmed bool) (grants.SigningOut, error)
+}
+
+// UserInfo tells a client about the person that an access token speaks for.
+type UserInfo interface {
+	UserInfo(ctx context.Context, raw string) (map[string]any, error)
 }
 
 // Own is the account of who is signed in in a browser. It refuses with [oauth.LoginRequired]
@@ -117,7 +123,8 @@ type Config struct {
 	Families Families
 	// Users turns /account/register and /account/password on. Nil: they do not exist.
 	Users Users
-	// Browsing turns /oauth2/authorize, /login and /consent on. Nil: they do not exist.
+	// Browsing turns /oauth2/authorize, /oauth2/logout and their pages on. Nil: they do not
+	// exist.
 	Browsing Browsing
 	// Own turns the page /account on, Passwords its form for the password, and Registering
 	// the page /register. Each needs Browsing. Nil: it does not exist.
@@ -128,6 +135,10 @@ type Config struct {
 	// Nil: the page is ours.
 	HostSignIn func(http.ResponseWriter, *http.Request, SignInRequest)
 	Vouching   Vouching
+	// UserInfo serves /oauth2/userinfo, and is required with Browsing. HostClaims: it may have
+	// any standard claim.
+	UserInfo   UserInfo
+	HostClaims bool
 	// Templates replace pages by files of the same name; nil: none.
 	Templates fs.FS
 	// OriginAllowed reports whether a public client has a redirect URI or an allowed

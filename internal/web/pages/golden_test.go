@@ -47,6 +47,7 @@ func goldens() map[string]View {
 		"account_stale":   Account{Action: "/tenant/account", FormToken: "tok", Username: "ada", Now: now, MinPassword: 15, Problem: Stale},
 		"sign_out":        SignOut{Action: "/tenant/logout", Request: "req", FormToken: "tok", Client: "Orders", Username: "ada"},
 		"signed_out":      SignedOut{Client: "Orders", HomeURI: "https://orders.example/"},
+		"signed_out_not":  SignedOut{Stayed: true},
 		"error":           Error{Code: "invalid_request", Description: "redirect_uri is not registered", ErrorID: "0123abcd", HomeURI: "https://orders.example/"},
 		"error_bare":      Error{},
 		"form_post":       FormPost{Action: "https://orders.example/cb", Fields: []Field{{"code", "c0de"}, {"state", `a"b<c>`}}},

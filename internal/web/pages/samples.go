@@ -31,7 +31,7 @@ func fullViews() []View {
 			Apps: []App{{ID: "c", Client: "Shop", Scopes: []string{"openid", "x"}, AllowedAt: at}},
 		},
 		SignOut{Action: "/a", Request: "r", FormToken: "f", Client: "Shop", Username: "ada"},
-		SignedOut{Client: "Shop", HomeURI: "https://shop.example"},
+		SignedOut{Stayed: true, Client: "Shop", HomeURI: "https://shop.example"},
 		Error{Code: "invalid_request", Description: "d", ErrorID: "i", HomeURI: "https://shop.example"},
 		FormPost{Action: "https://shop.example/cb", Fields: []Field{{"code", "c"}, {"state", "s"}}},
 	}

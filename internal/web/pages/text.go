@@ -17,6 +17,9 @@ const (
 // languages are those of the catalogues; the first is for everybody else.
 var languages = []string{english, korean}
 
+// Languages are the tags of all languages that the pages have.
+func Languages() []string { return slices.Clone(languages) }
+
 var matcher = language.NewMatcher([]language.Tag{language.English, language.Korean})
 
 // maxLanguages bounds what is read of a header, in bytes. Browsers send less than 100.

@@ -83,9 +83,11 @@ var textsEN = texts{
 	"sign_out.submit": "Sign out",
 	"sign_out.stay":   "Stay signed in",
 
-	"signed_out.title": "You are signed out",
-	"signed_out.text":  "You can close this page.",
-	"signed_out.back":  "Back to {}",
+	"signed_out.title":        "You are signed out",
+	"signed_out.text":         "You can close this page.",
+	"signed_out.back":         "Back to {}",
+	"signed_out.stayed.title": "You are still signed in",
+	"signed_out.stayed.text":  "Nothing was changed. You can close this page.",
 
 	"home": "Go to the start page",
 

@@ -84,9 +84,11 @@ var textsKO = texts{
 	"sign_out.submit": "로그아웃",
 	"sign_out.stay":   "로그인 유지",
 
-	"signed_out.title": "로그아웃했습니다",
-	"signed_out.text":  "이 페이지를 닫아도 됩니다.",
-	"signed_out.back":  "{} 앱으로 돌아가기",
+	"signed_out.title":        "로그아웃했습니다",
+	"signed_out.text":         "이 페이지를 닫아도 됩니다.",
+	"signed_out.back":         "{} 앱으로 돌아가기",
+	"signed_out.stayed.title": "로그인 상태가 유지됩니다",
+	"signed_out.stayed.text":  "바뀐 것은 없습니다. 이 페이지를 닫아도 됩니다.",
 
 	"home": "시작 페이지로 이동",
 

@@ -160,9 +160,10 @@ func (v SignOut) page() page {
 	return page{"sign_out.html", v.UILocales, v}
 }
 
-// SignedOut tells that a sign-out is done.
+// SignedOut tells that a sign-out is done, or was not wanted.
 type SignedOut struct {
 	UILocales string
+	Stayed    bool   // signed in
 	Client    string // whose page HomeURI is; empty: the host's
 	HomeURI   string // empty: no link
 }
