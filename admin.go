@@ -75,6 +75,9 @@ type Client struct {
 	// PKCEOptional lets a confidential client ask for authorization codes without PKCE. It
 	// may in any case where the request has the scope openid and a nonce.
 	PKCEOptional bool
+	// RequirePushedRequests refuses the client's authorization requests that were not pushed
+	// (RFC 9126 §6): nothing of one can then be changed on its way through a browser.
+	RequirePushedRequests bool
 
 	// The rest is set by the server.
 	Secrets    []ClientSecret

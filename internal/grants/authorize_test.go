@@ -421,11 +421,7 @@ func TestQuotaOfParkedRequests(t *testing.T) {
 		return b
 	}
 	f.authorize(at("2001:db8::1"), nil)
-	f.exec(`insert into authd.authorization_requests (sha256, browser_sha256, origin, client_id, client_epoch, redirect_uri, response_mode,
-		state, scope, resource, code_challenge, nonce, prompt, login_hint, ui_locales, expires_at)
-	select sha256(n::text::bytea), browser_sha256, origin, client_id, client_epoch, redirect_uri, response_mode,
-		state, scope, resource, code_challenge, nonce, prompt, login_hint, ui_locales, expires_at
-	from authd.authorization_requests, generate_series(2, 1000) n`)
+	f.fillQuota("2001:db8::/64")
 
 	_, err := f.grants.Authorize(t.Context(), request(nil), at("2001:db8::ffff"))
 

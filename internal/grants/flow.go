@@ -41,6 +41,13 @@ func (f *flow) next(step Step) Next {
 	return n
 }
 
+func (f *flow) checkRedirectURI() error {
+	if oauth.MatchRedirectURI(f.client.RedirectURIs, f.request.RedirectURI) {
+		return nil
+	}
+	return oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for this application")
+}
+
 // checkRegistration is what the client alone decides.
 func (f *flow) checkRegistration() error {
 	if err := checkCodeGrant(f.client); err != nil {
