@@ -169,18 +169,23 @@ type NewCode struct {
 	// Parked and Browser name the request that the code answers; nil for one that nobody
 	// had to be asked about.
 	Parked, Browser []byte
-	// Consented: the subject was asked just now, and that is remembered.
-	Consented bool
+	// Consented: the subject was asked just now, and that is remembered. OfConsent: it was
+	// asked earlier, and the code is made only if it has taken nothing back since.
+	Consented, OfConsent bool
 }
 
 // One statement, so that a parked request is answered once, whoever asks how often. The
-// deletion waits for a concurrent one and then finds nothing.
+// deletion waits for a concurrent one and then finds nothing. The lock on the consent orders
+// the code and the consent's end: either it is seen to be gone, or it ends after the code was
+// committed, and then ends that, too (removeConsent).
 const insertCode = `
 with allowed as (
   select s.sha256, s.subject, s.user_epoch, s.auth_time, s.amr, s.acr
   from authd.clients c, authd.sessions s
   where c.client_id = $2 and c.epoch = $3 and c.disabled_at is null and c.deleted_at is null
     and s.sha256 = $9 and ` + liveSession + `
+    and (not $13 or exists (select from authd.consents k
+      where k.subject = s.subject and k.client_id = $2 and k.client_epoch = $3 and k.scope @> $7 for key share))
 ), answered as (
   delete from authd.authorization_requests r using allowed
   where r.sha256 = $10 and r.browser_sha256 = $11 and r.expires_at > authd.clock()
@@ -200,12 +205,12 @@ select $1, $2, $3, $4, $5, $6, g.subject, g.user_epoch, g.sha256, $7, $8, g.auth
 from going g
 returning expires_at`
 
-// InsertCode returns [ErrNotFound] if the request was answered already, or the session or
-// the client has ended.
+// InsertCode returns [ErrNotFound] if the request was answered already, or the session, the
+// client or the consent has ended.
 func (d *DB) InsertCode(ctx context.Context, n NewCode) error {
 	r := n.Request
 	_, err := write[struct{ ExpiresAt time.Time }](ctx, d, "insert authorization code", insertCode,
 		n.SHA256, r.ClientID, n.ClientEpoch, r.RedirectURI, r.Challenge, r.Nonce, list(n.Scopes), r.Resource,
-		n.Session, n.Parked, n.Browser, n.Consented)
+		n.Session, n.Parked, n.Browser, n.Consented, n.OfConsent)
 	return err
 }

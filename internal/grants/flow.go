@@ -100,14 +100,14 @@ func (f *flow) mustSignIn() bool {
 }
 
 func (f *flow) mustConsent() bool {
-	switch {
-	case f.request.Has(oauth.PromptConsent), f.anyoneCanBe():
+	if f.request.Has(oauth.PromptConsent) || f.anyoneCanBe() {
 		return true
-	case f.client.FirstParty && !f.isOffline():
-		return false
 	}
-	return !f.asked || !f.scopes.Within(f.allowed)
+	return f.needsConsent() && (!f.asked || !f.scopes.Within(f.allowed))
 }
+
+// needsConsent: now, or at some time before.
+func (f *flow) needsConsent() bool { return !f.client.FirstParty || f.isOffline() }
 
 // anyoneCanBe: any program on the person's machine can listen on a loopback port or claim a
 // scheme, and then pass for this client: it never gets a code without being seen (RFC 8252

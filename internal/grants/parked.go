@@ -77,14 +77,15 @@ func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next,
 		return Next{}, err
 	}
 	n := db.NewCode{
-		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256, Consented: consented,
+		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256,
+		Consented: consented, OfConsent: !consented && f.needsConsent(),
 	}
 	if f.id.Text != "" {
 		n.Parked, n.Browser = f.id.SHA256, f.browserHash()
 	}
 	err = s.cfg.DB.InsertCode(ctx, n)
 	if isNotFound(err) {
-		return Next{}, oauth.Over.Because("answered twice, or session or client ended meanwhile")
+		return Next{}, oauth.Over.Because("answered twice, or session, client or consent ended meanwhile")
 	}
 	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text), Request: f.request}, err
 }
