@@ -60,7 +60,7 @@ type RequestInfo struct {
 }
 
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
-// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
+// [ForeignTokenRefused], [ConstantChallenge], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
 // [KeyRotated], [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
@@ -87,6 +87,11 @@ type GraceReplayed struct {
 
 // ForeignTokenRefused: a client presented a refresh token of another. Nothing changed.
 type ForeignTokenRefused struct{ FamilyID, ClientID, PresentedBy string }
+
+// ConstantChallenge: a client has used one code_challenge for more than three authorization
+// codes within an hour, so that its PKCE protects nothing (RFC 9700 §2.1.1). It got its code;
+// each further one is told again.
+type ConstantChallenge struct{ ClientID string }
 
 // TokenRevoked: one access token was ended.
 type TokenRevoked struct{ JTI, ClientID, Subject string }
@@ -115,6 +120,7 @@ func (FamilyRevoked) isEvent()       {}
 func (ReuseDetected) isEvent()       {}
 func (GraceReplayed) isEvent()       {}
 func (ForeignTokenRefused) isEvent() {}
+func (ConstantChallenge) isEvent()   {}
 func (TokenRevoked) isEvent()        {}
 func (SubjectEnded) isEvent()        {}
 func (ClientEnded) isEvent()         {}

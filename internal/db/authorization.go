@@ -203,14 +203,17 @@ insert into authd.authorization_codes (sha256, client_id, client_epoch, redirect
   session_sha256, scope, resource, auth_time, amr, acr, expires_at)
 select $1, $2, $3, $4, $5, $6, g.subject, g.user_epoch, g.sha256, $7, $8, g.auth_time, g.amr, g.acr, authd.clock() + ` + codeLife + `
 from going g
-returning expires_at`
+returning (select count(*) from (select from authd.authorization_codes c
+  where c.client_id = $2 and c.code_challenge = $5 and c.code_challenge <> '' limit 4) q) as same_challenge`
 
 // InsertCode returns [ErrNotFound] if the request was answered already, or the session, the
-// client or the consent has ended.
-func (d *DB) InsertCode(ctx context.Context, n NewCode) error {
+// client or the consent has ended. sameChallenge is how many codes of the client that are not
+// deleted yet, which they are after an hour, have the same challenge: up to 4, and 0 without
+// one.
+func (d *DB) InsertCode(ctx context.Context, n NewCode) (sameChallenge int, err error) {
 	r := n.Request
-	_, err := write[struct{ ExpiresAt time.Time }](ctx, d, "insert authorization code", insertCode,
+	row, err := write[struct{ SameChallenge int }](ctx, d, "insert authorization code", insertCode,
 		n.SHA256, r.ClientID, n.ClientEpoch, r.RedirectURI, r.Challenge, r.Nonce, list(n.Scopes), r.Resource,
 		n.Session, n.Parked, n.Browser, n.Consented, n.OfConsent)
-	return err
+	return row.SameChallenge, err
 }

@@ -75,7 +75,7 @@ func TestConsentEndsWithTheCodeMadeOfIt(t *testing.T) {
 	f.codeIn(b, nil)
 	f.exec(`delete from authd.authorization_codes`)
 	answer := f.begun()
-	if err := f.db.In(answer).InsertCode(t.Context(), db.NewCode{
+	if _, err := f.db.In(answer).InsertCode(t.Context(), db.NewCode{
 		SHA256: oauth.SecretOf("code").SHA256, Request: &oauth.AuthorizationRequest{ClientID: "spa", RedirectURI: callback, Challenge: challenge},
 		Scopes: oauth.Scopes{"read"}, Session: oauth.SecretOf(b.Session).SHA256, OfConsent: true,
 	}); err != nil {

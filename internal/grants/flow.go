@@ -11,6 +11,9 @@ const (
 	maxShownName = 255 // bytes
 	// quotaRetry: parked requests end after minutes.
 	quotaRetry = time.Minute
+	// constantChallenge codes with one challenge may be a person who reloads. More are of a
+	// client whose challenge is no secret of the sign-in's any more (RFC 9700 §2.1.1).
+	constantChallenge = 3
 )
 
 // flow is an authorization request with all that is known of it.

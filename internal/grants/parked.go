@@ -83,7 +83,10 @@ func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next,
 	if f.id.Text != "" {
 		n.Parked, n.Browser = f.id.SHA256, f.browserHash()
 	}
-	err = s.cfg.DB.InsertCode(ctx, n)
+	same, err := s.cfg.DB.InsertCode(ctx, n)
+	if same >= constantChallenge {
+		s.cfg.OnConstantChallenge(ctx, f.client.ID)
+	}
 	if isNotFound(err) {
 		return Next{}, oauth.Over.Because("answered twice, or session, client or consent ended meanwhile")
 	}
