@@ -22,6 +22,9 @@ type Subject struct {
 	// AMR and ACR tell how (RFC 8176, OIDC Core §2). AMR defaults to "pwd".
 	AMR []string
 	ACR string
+	// AuthTime is when, which becomes "auth_time" and by which max_age is judged (OIDC Core
+	// §2, §3.1.2.1); zero for now. More than 5 s ahead of the database's clock it is refused.
+	AuthTime time.Time
 	// Name is how pages call the person; "" for as it was typed, else ID.
 	Name string
 }

@@ -119,7 +119,7 @@ func (s *Service) signInBrowser(
 	if id == "" {
 		return Next{Step: StepAccount}, session, nil
 	}
-	f.browser.Session = session
+	f.browser.Session, f.proved = session, true
 	next, err = s.proceed(ctx, f)
 	return next, session, err
 }
@@ -171,6 +171,8 @@ func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
 	switch {
 	case f.isSomebodyElse() && f.isAnswered():
 		return 0, oauth.Errorf(oauth.LoginRequired, "somebody else signed in than id_token_hint names")
+	case step == StepSignIn && f.proved && f.session != nil: // the host was told, and would be asked for ever
+		return 0, oauth.Errorf(oauth.LoginRequired, "the person was authenticated earlier than this request allows")
 	case !r.Has(oauth.PromptNone):
 		return step, nil
 	case step == StepSignIn: // OIDC Core §3.1.2.6

@@ -28,6 +28,7 @@ type flow struct {
 	scopes oauth.Scopes // that the gate lets through
 
 	session *oauth.Session // nil: nobody is signed in
+	proved  bool           // by this very call
 	allowed oauth.Scopes   // by the person to this client, earlier
 	asked   bool           // the person has allowed it something, if only nothing in particular
 }
@@ -84,21 +85,24 @@ func (f *flow) step() Step {
 	return StepAnswer
 }
 
-// isAnswered: the person signed in because this request asked for it, or since.
+// isAnswered: the person signed in because this request asked for it, or since. A host may
+// have authenticated them earlier.
 func (f *flow) isAnswered() bool {
 	return !f.begun.IsZero() && !f.session.CreatedAt.Before(f.begun)
 }
 
-// mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). A sign-in since
-// the request began is what was asked for.
+// mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). An
+// authentication since the request began is what was asked for.
 func (f *flow) mustSignIn() bool {
-	if f.isAnswered() {
+	age := f.request.MaxAge
+	switch {
+	case !f.begun.IsZero() && !f.session.AuthTime.Before(f.begun):
 		return false
-	}
-	if f.request.Has(oauth.PromptLogin) || f.request.Has(oauth.PromptSelectAccount) {
+	case f.request.Has(oauth.PromptLogin):
+		return true
+	case f.request.Has(oauth.PromptSelectAccount) && !f.isAnswered():
 		return true
 	}
-	age := f.request.MaxAge
 	return age != nil && f.now.Sub(f.session.AuthTime) >= time.Duration(*age)*time.Second
 }
 
