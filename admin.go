@@ -148,7 +148,8 @@ func (a *Admin) ended(ctx context.Context, err error, e Event) error {
 }
 
 // AddClientSecret returns a second secret, which nobody can read again, so that a secret
-// can be changed without downtime. It returns [ErrNotFound] or [ErrTwoSecrets].
+// can be changed without downtime. It returns [ErrNotFound], [ErrTwoSecrets],
+// [ErrPublicClient] or [ErrSigningClient].
 func (a *Admin) AddClientSecret(ctx context.Context, id string) (ClientSecret, string, error) {
 	s, text, err := a.clients.AddSecret(ctx, id)
 	return ClientSecret{s.ID, s.CreatedAt}, text, public(err)
