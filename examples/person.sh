@@ -7,13 +7,24 @@ password="correct horse battery staple"
 # visit URL CURL-ARGUMENT… opens a page. $at is where the redirects end, $status what was answered there, the page
 # $work/page. It goes no further than $home: nobody need listen there.
 visit() {
-  local next=$1
+  local next=$1 answer
   shift
   while [ -n "$next" ]; do
     at=$next
     if [[ $at == "${home:-nowhere}"* ]]; then return; fi
-    read -r status next < <(curl -sS -b "$work/jar" -c "$work/jar" -o "$work/page" -w '%{http_code} %{redirect_url}\n' "$@" "$at")
+    answer=$(curl -sS -b "$work/jar" -c "$work/jar" -D "$work/headers" -o "$work/page" -w '%{http_code} %{redirect_url}' "$@" "$at")
+    status=${answer%% *} next=${answer#* }
+    forget
     set -- # what a redirect leads to is opened by GET
+  done
+}
+
+# forget drops the cookies that the answer took back: curl 7.88 keeps them if another one came with it.
+forget() {
+  local name
+  sed -n 's/^set-cookie: \([^=]*\)=;.*max-age=0.*/\1/Ip' "$work/headers" | while read -r name; do
+    awk -v name="$name" '$6 != name' "$work/jar" >"$work/jar.new"
+    mv "$work/jar.new" "$work/jar"
   done
 }
 
@@ -26,6 +37,7 @@ submit() {
     fields+=(--data-urlencode "$name=$(text <<<"$value")")
   done < <(sed -n 's/.*<input type="hidden" name="\([^"]*\)" value="\([^"]*\)".*/\1\t\2/p' "$work/page")
   for field in "$@"; do fields+=(--data-urlencode "$field"); done
+  [ ${#fields[@]} -gt 0 ] || fields=(--data "")
   visit "$(origin "$at")$action" "${fields[@]}"
 }
 
