@@ -160,3 +160,116 @@ func TestWishesDoNoHarm(t *testing.T) {
 		t.Errorf("acr is %v, which nobody can vouch for", acr)
 	}
 }
+
+// RFC 6749 §4.1.2.1: a page, of which nothing is anybody's markup (A-28), and no redirect.
+func TestErrorPages(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p := h.person()
+	good := authorizeURL(h, "s", strings.Repeat("v", 43))
+	tests := []struct {
+		name, path string
+		want       int
+	}{
+		{"unknown client", strings.Replace(good, "client_id=app", "client_id=%3Cscript%3E", 1), 400},
+		{"another redirect URI", strings.Replace(good, "app.example.com", "evil.example", 1), 400},
+		{"a request that is over", "/login?request=x", 400},
+		{"no request, W-15", "/consent", 400},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := p.open(tt.path)
+
+			if a.status != tt.want || a.header.Get("Location") != "" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+				t.Errorf("got %d to %q, %s", a.status, a.header.Get("Location"), a.header.Get("Content-Type"))
+			}
+			if strings.Contains(a.raw, "<script>") || !strings.Contains(a.raw, a.header.Get("X-Request-Id")) {
+				t.Errorf("page %s", a.raw)
+			}
+		})
+	}
+}
+
+// W-05, A-20: what changes something is no HEAD, and nobody else's page may call it.
+func TestAuthorizeByOtherMethods(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p := h.person()
+	u := authorizeURL(h, "s", strings.Repeat("v", 43))
+	for _, path := range []string{u, "/login", "/consent", "/account"} {
+		if a := p.send(http.MethodHead, path, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Set-Cookie") != "" {
+			t.Errorf("HEAD %s: %d", path, a.status)
+		}
+	}
+	p.headers = map[string]string{"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+	for _, method := range []string{http.MethodOptions, http.MethodGet} {
+		if a := p.send(method, u, nil); a.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: CORS headers %v", method, a.header)
+		}
+	}
+	if a := p.send(http.MethodOptions, "/oauth2/authorize", nil); a.header.Get("Allow") != "GET, POST" {
+		t.Errorf("Allow is %q", a.header.Get("Allow"))
+	}
+}
+
+// OIDC Core §3.1.2.1: by POST it is the same, and a repeated parameter is still repeated.
+func TestAuthorizeByPost(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p := h.person()
+	p.headers = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://app.example.com"}
+	_, query, _ := strings.Cut(authorizeURL(h, "a b+c", strings.Repeat("v", 43), oauth2.SetAuthURLParam("prompt", "none")), "?")
+	v, err := url.ParseQuery(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	if got := p.back(p.follow(p.send(http.MethodPost, "/oauth2/authorize", v))); got.Get("error") != "login_required" || got.Get("state") != "a b+c" {
+		t.Errorf("got %v", got)
+	}
+	v.Add("state", "2")
+	if got := p.back(p.follow(p.send(http.MethodPost, "/oauth2/authorize", v))); got.Get("error") != "invalid_request" || got.Has("state") {
+		t.Errorf("state twice: %v", got)
+	}
+	v.Set("state", strings.Repeat("%", 5000))
+	if a := p.send(http.MethodPost, "/oauth2/authorize", v); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("15 KiB: %d", a.status)
+	}
+}
+
+// Form Post Response Mode: the answer is a form, and stands in no address.
+func TestFormPost(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p := h.person()
+
+	a := p.open(authorizeURL(h, `"><script>`, strings.Repeat("v", 43), oauth2.SetAuthURLParam("response_mode", "form_post"), oauth2.SetAuthURLParam("prompt", "none")))
+
+	got := fields(a)
+	if a.status != 200 || a.header.Get("Location") != "" || got.Get("error") != "login_required" || got.Get("state") != `"><script>` || got.Get("iss") != h.http.URL {
+		t.Errorf("%d, fields %v", a.status, got)
+	}
+	if action := formAction.FindStringSubmatch(a.raw); action == nil || action[1] != appCallback || strings.Contains(a.raw, `"><script>`) {
+		t.Errorf("page %s", a.raw)
+	}
+}
+
+func TestPagesThatAreOff(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	for _, path := range []string{"/oauth2/authorize", "/oauth2/par", "/login", "/consent", "/account", "/register", "/signed-out"} {
+		h.do(h.request(http.MethodGet, path, "", "")).want(t, 404, "not_found")
+	}
+	h.form("/oauth2/token", "", "", "grant_type", "authorization_code", "client_id", "app", "code", "x").want(t, 400, "unsupported_grant_type")
+	off := h.do(h.request(http.MethodGet, "/.well-known/oauth-authorization-server", "", "")).body
+	on := withPages(t)
+	have := on.do(on.request(http.MethodGet, "/.well-known/oauth-authorization-server", "", "")).body
+	for _, member := range []string{
+		"authorization_endpoint", "response_types_supported", "response_modes_supported", "code_challenge_methods_supported",
+		"authorization_response_iss_parameter_supported", "request_uri_parameter_supported", "pushed_authorization_request_endpoint",
+	} {
+		if off[member] != nil || have[member] == nil {
+			t.Errorf("%s is %v off and %v on", member, off[member], have[member])
+		}
+	}
+}

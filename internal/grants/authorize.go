@@ -57,7 +57,7 @@ func (s *Service) Authorize(ctx context.Context, query string, b Browser) (Next,
 		return Next{}, err
 	}
 	if refusal == nil && f.client.RequirePushedRequests { // RFC 9126 §6
-		refusal = oauth.Errorf(oauth.InvalidRequest, "this application has to push its requests")
+		refusal = oauth.Errorf(oauth.InvalidRequest, "this application has to push its requests (RFC 9126)")
 	}
 	if refusal != nil {
 		return s.refused(f, refusal), nil
