@@ -85,24 +85,27 @@ func queue[T any](b *pgx.Batch, take func(T), sql string, args ...any) {
 	})
 }
 
-const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject = $2 returning subject`
+const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject = $2` + endedSession
 
 // EndSessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
-func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) error {
-	_, err := write[struct{ Subject string }](ctx, d, "end session of subject", endSessionOf, sha256, subject)
-	return err
+func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) (EndedSession, error) {
+	return write[EndedSession](ctx, d, "end session of subject", endSessionOf, sha256, subject)
 }
 
 const endOtherSessions = `
 with ended as (
-  delete from authd.sessions where subject = $1 and sha256 <> $2 returning true
+  delete from authd.sessions where subject = $1 and sha256 <> $2 returning session_id
 )
-select count(*) as n from ended`
+select coalesce(array_agg(session_id::text), '{}') as sessions from ended`
 
-// EndOtherSessions ends the sessions of the subject, but not keep.
-func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) error {
-	_, err := write[struct{ N int64 }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
-	return err
+// EndOtherSessions ends the sessions of the subject, but not keep, and returns those.
+func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) ([]EndedSession, error) {
+	row, err := write[struct{ Sessions []string }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
+	ended := make([]EndedSession, len(row.Sessions))
+	for i, id := range row.Sessions {
+		ended[i] = EndedSession{ID: id, Subject: subject}
+	}
+	return ended, err
 }
 
 // A code that is being exchanged holds its row: the deletion waits, and then leaves the code
@@ -116,13 +119,17 @@ with removed as (
   where subject = $1 and client_id = $2 and consumed_at is null and expires_at > (select authd.clock())
   returning true
 )
-select (select count(*) from removed) + (select count(*) from withdrawn) as n`
+select exists (select from removed) as removed, count(*) as codes from withdrawn`
 
 // RemoveConsent takes back what the subject has allowed the client, and the codes that the
-// client has not used yet. What there is of families lives on.
-func (d *DB) RemoveConsent(ctx context.Context, subject, client string) error {
-	_, err := write[struct{ N int64 }](ctx, d, "remove consent", removeConsent, subject, client)
-	return err
+// client has not used yet, and reports whether there was a consent. What there is of families
+// lives on.
+func (d *DB) RemoveConsent(ctx context.Context, subject, client string) (removed bool, err error) {
+	row, err := write[struct {
+		Removed bool
+		Codes   int64
+	}](ctx, d, "remove consent", removeConsent, subject, client)
+	return row.Removed, err
 }
 
 // Locked in one order, so that two such calls do not wait for each other.

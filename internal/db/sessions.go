@@ -89,27 +89,22 @@ func (d *DB) Consent(ctx context.Context, subject, client string, epoch int64) (
 	return row.Scope, err
 }
 
-// origin is the network that shares a quota: an IPv4 address, and of IPv6 the 64 bits that
-// one connection is given. Nil: no address is kept.
+// origin is the network that shares a quota. Nil: no address is kept.
 func origin(a netip.Addr) *netip.Prefix {
 	if !a.IsValid() {
 		return nil
 	}
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return nil
-	}
-	return &p
+	return new(oauth.Network(a))
 }
 
-const endSession = `delete from authd.sessions where sha256 = $1 returning subject`
+// EndedSession is one that a call ended.
+type EndedSession struct{ ID, Subject string }
+
+const endedSession = ` returning session_id::text as id, subject`
+
+const endSession = `delete from authd.sessions where sha256 = $1` + endedSession
 
 // EndSession returns [ErrNotFound] for one that is over already.
-func (d *DB) EndSession(ctx context.Context, sha256 []byte) error {
-	_, err := write[struct{ Subject string }](ctx, d, "end session", endSession, sha256)
-	return err
+func (d *DB) EndSession(ctx context.Context, sha256 []byte) (EndedSession, error) {
+	return write[EndedSession](ctx, d, "end session", endSession, sha256)
 }

@@ -51,6 +51,7 @@ type fixture struct {
 
 	mu     sync.Mutex
 	events []tokens.Event
+	told   []grants.Event
 }
 
 // options of a server under test.
@@ -58,6 +59,7 @@ type options struct {
 	grace  time.Duration
 	claims func(context.Context, oauth.Grant) (map[string]any, error)
 	users  grants.Authenticator
+	now    func() time.Time
 }
 
 // setup has the clients shop (confidential), app (public), blog (confidential, of nobody's
@@ -102,6 +104,7 @@ func (f *fixture) build(o options) {
 	cfg := grants.Config{
 		DB: f.db, Keys: f.rings, Tokens: f.tokens, Issuer: issuer, AccessTTL: 10 * time.Minute,
 		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims, Codes: true,
+		OnEvent: f.recordEvent, Now: o.now,
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users
@@ -113,6 +116,12 @@ func (f *fixture) record(_ context.Context, e tokens.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.events = append(f.events, e)
+}
+
+func (f *fixture) recordEvent(_ context.Context, e grants.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, e)
 }
 
 // register returns the secret, "" for a public client.

@@ -73,5 +73,8 @@ func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next,
 	if isNotFound(err) {
 		return Next{}, errOver.Because("answered twice, or session or client ended meanwhile")
 	}
+	if err == nil && consented {
+		s.tell(ctx, ConsentGiven{Subject: f.session.Subject, ClientID: f.client.ID, Scopes: f.scopes})
+	}
 	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text), Request: f.request}, err
 }

@@ -69,7 +69,7 @@ func (c cookies) set(w http.ResponseWriter, base, value string) {
 
 func (s *Server) browser(r *http.Request) grants.Browser {
 	return grants.Browser{
-		ID: s.cookies.get(r, browserCookie), Session: s.cookies.get(r, sessionCookie), From: s.cfg.Device(r),
+		ID: s.cookies.get(r, browserCookie), Session: s.cookies.get(r, sessionCookie), From: s.cfg.Device(r), Address: s.cfg.Address(r),
 	}
 }
 
@@ -110,9 +110,17 @@ func newOriginCheck(issuer *url.URL) (*http.CrossOriginProtection, error) {
 	return check, nil
 }
 
+// overTLS keeps a browser that was here over TLS from coming without it, for a year (RFC 6797,
+// W-14). It speaks for the issuer's host alone: whether its subdomains, and browsers that were
+// never here (preload), can do without plain HTTP is for the owner of the domain to say.
+var overTLS = []string{"max-age=31536000"}
+
 // page answers errors of h with a page: whoever is there is a person.
 func (s *Server) page(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if s.secure {
+			w.Header()["Strict-Transport-Security"] = overTLS
+		}
 		err := protect(h, w, r)
 		if err == nil {
 			return nil
