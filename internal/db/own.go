@@ -22,7 +22,7 @@ type OwnAccount struct {
 
 const (
 	listSessions = `
-select` + sessionColumns + `, s.last_used_at, s.address, coalesce(s.user_agent, '') as user_agent
+select` + sessionColumns + `, s.last_used_at, s.expires_at, s.address, coalesce(s.user_agent, '') as user_agent
 from authd.sessions s
 where s.subject = $1 and ` + liveSession + `
 order by s.created_at desc, s.sha256
@@ -46,8 +46,15 @@ where c.name <> '' and c.client_id in (
 type listedSessionRow struct {
 	sessionRow
 	LastUsedAt time.Time
+	ExpiresAt  time.Time
 	Address    *netip.Addr
 	UserAgent  string
+}
+
+func (r listedSessionRow) listed() oauth.ListedSession {
+	return oauth.ListedSession{
+		Session: r.session(), LastUsedAt: r.LastUsedAt, ExpiresAt: r.ExpiresAt, Device: device(r.Address, r.UserAgent),
+	}
 }
 
 type consentRow struct {
@@ -56,19 +63,37 @@ type consentRow struct {
 	GrantedAt time.Time
 }
 
+func (r consentRow) consent() oauth.Consent {
+	return oauth.Consent{ClientID: r.ClientID, Scopes: r.Scope, AllowedAt: r.GrantedAt}
+}
+
+// Sessions lists those of the subject that live, the newest first.
+func (d *DB) Sessions(ctx context.Context, subject string, limit int) ([]oauth.ListedSession, error) {
+	rows, err := all[listedSessionRow](ctx, d, "list sessions", listSessions, subject, limit)
+	list := make([]oauth.ListedSession, len(rows))
+	for i, r := range rows {
+		list[i] = r.listed()
+	}
+	return list, err
+}
+
+// Consents lists what the subject has allowed and what counts, the newest first.
+func (d *DB) Consents(ctx context.Context, subject string, limit int) ([]oauth.Consent, error) {
+	rows, err := all[consentRow](ctx, d, "list consents", listConsents, subject, limit)
+	list := make([]oauth.Consent, len(rows))
+	for i, r := range rows {
+		list[i] = r.consent()
+	}
+	return list, err
+}
+
 // OwnAccount reads all of it in one round trip.
 func (d *DB) OwnAccount(ctx context.Context, subject string, limit int) (OwnAccount, error) {
 	own := OwnAccount{Names: make(map[string]string)}
 	var b pgx.Batch
 	queue(&b, func(r listedRow) { own.Families = append(own.Families, r.listed()) }, listFamilies, subject, "", false, limit)
-	queue(&b, func(r listedSessionRow) {
-		own.Sessions = append(own.Sessions, oauth.ListedSession{
-			Session: r.session(), LastUsedAt: r.LastUsedAt, Device: device(r.Address, r.UserAgent),
-		})
-	}, listSessions, subject, limit)
-	queue(&b, func(r consentRow) {
-		own.Consents = append(own.Consents, oauth.Consent{ClientID: r.ClientID, Scopes: r.Scope, AllowedAt: r.GrantedAt})
-	}, listConsents, subject, limit)
+	queue(&b, func(r listedSessionRow) { own.Sessions = append(own.Sessions, r.listed()) }, listSessions, subject, limit)
+	queue(&b, func(r consentRow) { own.Consents = append(own.Consents, r.consent()) }, listConsents, subject, limit)
 	queue(&b, func(r struct{ ClientID, Name string }) { own.Names[r.ClientID] = r.Name }, ownClientNames, subject)
 	queue(&b, func(r struct{ Now time.Time }) { own.Now = r.Now }, readClock)
 	return own, fault("read account", d.querier().SendBatch(ctx, &b).Close())

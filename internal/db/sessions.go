@@ -79,6 +79,16 @@ func (d *DB) UseSession(ctx context.Context, sha256 []byte) (oauth.Session, erro
 	return row.session(), err
 }
 
+const sessionOf = `
+select` + sessionColumns + ` from authd.sessions s where s.subject = $1 and s.session_id = $2::uuid and ` + liveSession + `
+order by s.created_at desc limit 1`
+
+// SessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
+func (d *DB) SessionOf(ctx context.Context, subject, id string) (oauth.Session, error) {
+	row, err := one[sessionRow](ctx, d, "read session", sessionOf, subject, id)
+	return row.session(), err
+}
+
 const readConsent = `
 select c.scope from authd.consents c where c.subject = $1 and c.client_id = $2 and c.client_epoch = $3`
 
