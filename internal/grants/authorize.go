@@ -80,6 +80,9 @@ func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error
 func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
 	return s.signInBrowser(ctx, id, b, username, func(client string) proof {
 		return s.attempt(b.Address, client, func(ctx context.Context) (oauth.Authentication, error) {
+			if a, ok := s.cfg.Authenticator.(BrowserAuthenticator); ok {
+				return a.AuthenticateIn(ctx, b.ID, username, password)
+			}
 			return s.cfg.Authenticator.Authenticate(ctx, username, password)
 		})
 	})

@@ -113,7 +113,7 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, b Browser, password, ne
 		return "", err
 	}
 	change := s.attempt(b.Address, "", func(ctx context.Context) (oauth.Authentication, error) {
-		return s.cfg.Accounts.ChangePassword(ctx, own.Username, password, newPassword)
+		return s.cfg.Accounts.ChangePassword(ctx, b.ID, own.Username, password, newPassword)
 	})
 	who, err := change(ctx)
 	if err != nil {

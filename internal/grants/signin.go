@@ -15,10 +15,16 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, username, password string) (oauth.Authentication, error)
 }
 
+// BrowserAuthenticator is an [Authenticator] that tells browsers apart, by a secret that each
+// has.
+type BrowserAuthenticator interface {
+	AuthenticateIn(ctx context.Context, browser, username, password string) (oauth.Authentication, error)
+}
+
 // Accounts is the built-in user store.
 type Accounts interface {
 	Register(ctx context.Context, u authn.NewUser) (oauth.Authentication, error)
-	ChangePassword(ctx context.Context, username, password, newPassword string) (oauth.Authentication, error)
+	ChangePassword(ctx context.Context, browser, username, password, newPassword string) (oauth.Authentication, error)
 }
 
 // SignIn is one of the account calls of a first-party client. Of Form, scope, resource
@@ -46,7 +52,7 @@ func (s *Service) Register(ctx context.Context, in SignIn, u authn.NewUser) (Res
 // ChangePassword ends all families of the user and begins a new one.
 func (s *Service) ChangePassword(ctx context.Context, in SignIn, username, password, newPassword string) (Response, error) {
 	return s.signIn(ctx, in, s.attempt(in.Address, in.Caller.ClientID(), func(ctx context.Context) (oauth.Authentication, error) {
-		return s.cfg.Accounts.ChangePassword(ctx, username, password, newPassword)
+		return s.cfg.Accounts.ChangePassword(ctx, "", username, password, newPassword)
 	}))
 }
 
