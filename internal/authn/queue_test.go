@@ -45,7 +45,7 @@ func TestHashesAtATime(t *testing.T) {
 
 		synctest.Wait()
 		at := hashing.Load()
-		time.Sleep(maxQueue + time.Millisecond) // of the bubble's clock
+		<-time.After(maxQueue + time.Millisecond) // of the bubble's clock, which waits for nobody
 		synctest.Wait()
 		close(release)
 		wg.Wait()

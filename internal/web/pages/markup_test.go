@@ -11,15 +11,15 @@ import (
 
 // Each rule holds of every page: what is wrong is returned as a sentence.
 var rules = map[string]func(doc *html.Node) []string{
-	"the page says its language, title and width":           ruleHead,
-	"there is one main part, one header and one heading":    ruleLandmarks,
-	"ids are unique, and what refers to one finds it":       ruleIDs,
-	"a field has a label, and takes what is pasted (W-20)":  ruleFields,
-	"every form is a POST with the form's token":            ruleForms,
-	"at most one field takes the focus, and it is empty":    ruleFocus,
-	"nothing is inline (A-12, W-08)":                        ruleInline,
-	"nothing comes from elsewhere (A-12)":                   ruleOrigin,
-	"a button says what it does":                            ruleButtons,
+	"the page says its language, title and width":          ruleHead,
+	"there is one main part, one header and one heading":   ruleLandmarks,
+	"ids are unique, and what refers to one finds it":      ruleIDs,
+	"a field has a label, and takes what is pasted (W-20)": ruleFields,
+	"every form is a POST with the form's token":           ruleForms,
+	"at most one field takes the focus, and it is empty":   ruleFocus,
+	"nothing is inline (A-12, W-08)":                       ruleInline,
+	"nothing comes from elsewhere (A-12)":                  ruleOrigin,
+	"a button says what it does":                           ruleButtons,
 }
 
 func TestMarkup(t *testing.T) {
