@@ -60,6 +60,7 @@ type options struct {
 	claims func(context.Context, oauth.Grant) (map[string]any, error)
 	users  grants.Authenticator
 	now    func() time.Time
+	own    grants.Accounts
 }
 
 // setup has the clients shop (confidential), app (public), blog (confidential, of nobody's
@@ -108,6 +109,9 @@ func (f *fixture) build(o options) {
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users
+	}
+	if o.own != nil {
+		cfg.Accounts = o.own
 	}
 	f.grants = grants.New(cfg)
 }
