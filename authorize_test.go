@@ -201,6 +201,16 @@ func TestAuthorizeByOtherMethods(t *testing.T) {
 			t.Errorf("HEAD %s: %d", path, a.status)
 		}
 	}
+	// Nor does a GET do what a form does.
+	consent := p.signedIn("ada")
+	id := url.QueryEscape(fields(consent).Get("request"))
+	again := p.open("/consent?request=" + id + "&approve=1&decision=allow&form_token=" + url.QueryEscape(fields(consent).Get("form_token")))
+	if again.status != http.StatusOK || !strings.Contains(again.raw, `name="decision"`) {
+		t.Errorf("GET of the consent: %d to %q", again.status, again.header.Get("Location"))
+	}
+	if list, err := h.server.Consents(t.Context(), h.subject("ada")); err != nil || len(list) != 0 {
+		t.Errorf("consents %+v, %v", list, err)
+	}
 	p.headers = map[string]string{"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
 	for _, method := range []string{http.MethodOptions, http.MethodGet} {
 		if a := p.send(method, u, nil); a.header.Get("Access-Control-Allow-Origin") != "" {

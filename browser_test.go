@@ -241,3 +241,28 @@ func TestSignInPageIsThrottled(t *testing.T) {
 		t.Errorf("got %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
 	}
 }
+
+// B-11: somebody who fails on purpose, from wherever, does not keep people out of the browser
+// in which they have signed in before.
+func TestLockedOutElsewhere(t *testing.T) {
+	t.Parallel()
+	h := withPages(t)
+	p, attacker := h.person(), h.person()
+	p.does(p.home("ada", password), "sign_out")
+	page := attacker.follow(attacker.open("/account"))
+	for range 6 {
+		attacker.submit(page, "username", "ada", "password", "wrong")
+	}
+
+	if a := attacker.submit(page, "username", "ada", "password", password); a.status != http.StatusTooManyRequests {
+		t.Errorf("elsewhere: %d", a.status)
+	}
+	if a := p.home("ada", password); a.status != http.StatusOK {
+		t.Errorf("in the own browser: %d", a.status)
+	}
+	const next = "four quite unrelated words"
+	form := []string{passwordFields[0], password, passwordFields[1], next, passwordFields[2], next}
+	if a := p.follow(p.does(p.open("/account"), "password", form...)); !strings.Contains(a.raw, "Your password is changed.") {
+		t.Errorf("a new password: %s", a.raw)
+	}
+}

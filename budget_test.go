@@ -394,7 +394,7 @@ func (m *metered) codeOf(client string) string {
 	form.Set("password", budgetPassword)
 	answer := m.browse(http.MethodPost, "/login", cookies, form)
 	if strings.HasPrefix(answer.Header.Get("Location"), "/consent") { // once
-		cookies = append(cookies, answer.Cookies()...)
+		cookies = answer.Cookies() // the session's, and the browser's once more
 		form = m.formOf(answer, cookies)
 		form.Set("decision", "allow")
 		answer = m.browse(http.MethodPost, "/consent", cookies, form)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -79,6 +80,11 @@ type Config struct {
 	// [ProxiedDevice]. Nil keeps nothing. The address and the user agent of people are
 	// personal data.
 	Device func(r *http.Request) Device
+	// ClientAddress, if set, says for whose address a sign-in or a registration counts in the
+	// limits by address (docs/operations.md); nothing is kept of it. The zero address is not
+	// limited. Nil: that of Device, or without it the connection's if it is on the open Internet:
+	// behind any other there is a proxy, and behind the proxy everybody.
+	ClientAddress func(r *http.Request) netip.Addr
 	// OnEvent, if set, is told of each [Event], once it is committed (…Tx methods send
 	// none: the host commits). It must not block.
 	OnEvent func(ctx context.Context, e Event)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
@@ -92,6 +93,30 @@ func publicEvent(e tokens.Event) Event {
 		return ForeignTokenRefused(e)
 	case tokens.GraceReplay:
 		return GraceReplayed(e)
+	}
+	return nil
+}
+
+func publicGrantsEvent(e grants.Event) Event {
+	switch e := e.(type) {
+	case grants.SessionBegun:
+		return SessionBegun(e)
+	case grants.SessionEnded:
+		return SessionEnded(e)
+	case grants.SignInFailed:
+		return SignInFailed(e)
+	case grants.SignInThrottled:
+		return SignInThrottled(e)
+	case grants.UserRegistered:
+		return UserRegistered(e)
+	case grants.ConsentGiven:
+		return ConsentGiven{e.Subject, e.ClientID, e.Scopes}
+	case grants.ConsentDenied:
+		return ConsentDenied(e)
+	case grants.ConsentWithdrawn:
+		return ConsentWithdrawn(e)
+	case grants.ConstantChallenge:
+		return ConstantChallenge(e)
 	}
 	return nil
 }

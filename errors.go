@@ -16,7 +16,7 @@ var (
 	// ErrSchemaVersion: the database's schema is not one that this build can use; its
 	// text says what to run.
 	ErrSchemaVersion = errors.New("schema authd has the wrong version")
-	// ErrNotFound: no such client, user, family, key or secret.
+	// ErrNotFound: no such client, user, family, session, consent, key or secret.
 	ErrNotFound = db.ErrNotFound
 	// ErrExists: the identifier is taken.
 	ErrExists = db.ErrExists

@@ -3,6 +3,7 @@ package authd
 import (
 	"context"
 	"log/slog"
+	"strings"
 )
 
 // emitter logs each event and tells the host. Identifiers stand in the log, tokens never.
@@ -58,8 +59,50 @@ func describe(e Event) (slog.Level, string, []slog.Attr) {
 		return slog.LevelInfo, "subject ended", []slog.Attr{str("sub", e.Subject)}
 	case ClientEnded:
 		return slog.LevelInfo, "client ended", []slog.Attr{str("client_id", e.ClientID)}
+	case SessionBegun, SessionEnded, SignInFailed, SignInThrottled, UserRegistered:
+		return describeSignIn(e)
+	case ConsentGiven, ConsentDenied, ConsentWithdrawn:
+		return describeConsent(e)
 	case KeyRotated, KeyAnnounced, KeyRevoked, KeyExpired:
 		return describeKeyEvent(e)
+	}
+	return slog.LevelInfo, "event", nil
+}
+
+func describeSignIn(e Event) (slog.Level, string, []slog.Attr) {
+	str := slog.String
+	switch e := e.(type) {
+	case SessionBegun:
+		return slog.LevelInfo, "session begun", []slog.Attr{
+			str("session_id", e.SessionID), str("sub", e.Subject), str("client_id", e.ClientID),
+		}
+	case SessionEnded:
+		return slog.LevelInfo, "session ended", []slog.Attr{
+			str("session_id", e.SessionID), str("sub", e.Subject), str("reason", e.Reason),
+		}
+	case SignInFailed:
+		return slog.LevelInfo, "sign-in failed", []slog.Attr{str("client_id", e.ClientID)}
+	case SignInThrottled:
+		return slog.LevelWarn, "sign-in throttled", []slog.Attr{str("client_id", e.ClientID), str("by", e.By)}
+	case UserRegistered:
+		return slog.LevelInfo, "user registered", []slog.Attr{str("sub", e.Subject), str("client_id", e.ClientID)}
+	}
+	return slog.LevelInfo, "event", nil
+}
+
+func describeConsent(e Event) (slog.Level, string, []slog.Attr) {
+	str := slog.String
+	switch e := e.(type) {
+	case ConsentGiven:
+		return slog.LevelInfo, "consent given", []slog.Attr{
+			str("sub", e.Subject), str("client_id", e.ClientID), str("scope", strings.Join(e.Scopes, " ")),
+		}
+	case ConsentDenied:
+		return slog.LevelInfo, "consent denied", []slog.Attr{str("sub", e.Subject), str("client_id", e.ClientID)}
+	case ConsentWithdrawn:
+		return slog.LevelInfo, "consent withdrawn", []slog.Attr{
+			str("sub", e.Subject), str("client_id", e.ClientID), str("reason", e.Reason),
+		}
 	}
 	return slog.LevelInfo, "event", nil
 }

@@ -42,6 +42,10 @@ var forbiddenOfRequests = []string{
 	"Form", "PostForm", "MultipartForm", "FormValue", "PostFormValue", "FormFile", "ParseForm", "ParseMultipartForm",
 }
 
+// bypass is of a *http.CrossOriginProtection: a pattern by which forms of other sites pass, and
+// which once matched more than it said (W-18, CVE-2025-47910).
+const bypass = "AddInsecureBypassPattern"
+
 func TestForbiddenAPIs(t *testing.T) {
 	t.Parallel()
 
@@ -108,6 +112,9 @@ var _ = rand.Int`, nil},
 		{"FormValue of a field", "rs/rs.go", `package p
 import "net/http"
 func f(c struct{ r *http.Request }) { c.r.FormValue("token") }`, []string{"rs/rs.go:3: c.r.FormValue"}},
+		{"a way around the check of the origin, W-18", "internal/web/browser.go", `package p
+import "net/http"
+func f(c *http.CrossOriginProtection) { c.AddInsecureBypassPattern("/login") }`, []string{"internal/web/browser.go:3: c.AddInsecureBypassPattern"}},
 		{"a client's http.PostForm is something else", "rs/rs.go", fmt.Sprintf(handler, `http.PostForm("", nil)`), nil},
 	}
 	for _, tt := range tests {
@@ -191,6 +198,9 @@ func (s *search) visitSelector(selector *ast.SelectorExpr) {
 		if f.path == s.imported[x] && f.name == selector.Sel.Name && !s.excepted(f) {
 			s.complain(selector, used, f.why)
 		}
+	}
+	if selector.Sel.Name == bypass {
+		s.complain(selector, used, "forms of other sites would pass, CVE-2025-47910")
 	}
 	_, http := s.imported["http"]
 	_, pkg := s.imported[x]

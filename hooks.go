@@ -63,8 +63,10 @@ type RequestInfo struct {
 }
 
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
-// [ForeignTokenRefused], [ConstantChallenge], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
-// [KeyRotated], [KeyRevoked] and [KeyExpired].
+// [ForeignTokenRefused], [ConstantChallenge], [TokenRevoked], [SubjectEnded], [ClientEnded],
+// [SessionBegun], [SessionEnded], [SignInFailed], [SignInThrottled], [UserRegistered],
+// [ConsentGiven], [ConsentDenied], [ConsentWithdrawn], [KeyAnnounced], [KeyRotated],
+// [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
 // GrantIssued: an access token was issued, and with FamilyID maybe a refresh token.
@@ -105,6 +107,40 @@ type SubjectEnded struct{ Subject string }
 // ClientEnded: all that a client was given was ended.
 type ClientEnded struct{ ClientID string }
 
+// SessionBegun: a person signed in in a browser, on the way to the client, or with "" to their
+// account. A sign-in by the account calls is a [GrantIssued].
+type SessionBegun struct{ SessionID, Subject, ClientID string }
+
+// SessionEnded: a session of a browser was ended by a sign-out, its subject or the operator. One
+// that lies unused, that another sign-in in the same browser replaces, or whose subject is
+// ended, has no such event.
+type SessionEnded struct{ SessionID, Subject, Reason string }
+
+// SignInFailed: a name or a password was wrong, or the person may not sign in, in a browser or
+// by the account calls. Nobody knows who it was; what was typed is not told, since people type
+// passwords into the field for the name.
+type SignInFailed struct{ ClientID string }
+
+// SignInThrottled: a password was not looked at, after too many attempts. By is account or
+// address.
+type SignInThrottled struct{ ClientID, By string }
+
+// UserRegistered: somebody made an account in the built-in user store.
+type UserRegistered struct{ Subject, ClientID string }
+
+// ConsentGiven: a person who was asked has allowed the client Scopes.
+type ConsentGiven struct {
+	Subject, ClientID string
+	Scopes            []string
+}
+
+// ConsentDenied: a person who was asked has not allowed it. Nothing changed.
+type ConsentDenied struct{ Subject, ClientID string }
+
+// ConsentWithdrawn: what a person had allowed the client was taken back, by the person or the
+// operator.
+type ConsentWithdrawn struct{ Subject, ClientID, Reason string }
+
 // KeyAnnounced: a key is published, and signs after the next rotation.
 type KeyAnnounced struct{ Ring, KeyID string }
 
@@ -127,6 +163,14 @@ func (ConstantChallenge) isEvent()   {}
 func (TokenRevoked) isEvent()        {}
 func (SubjectEnded) isEvent()        {}
 func (ClientEnded) isEvent()         {}
+func (SessionBegun) isEvent()        {}
+func (SessionEnded) isEvent()        {}
+func (SignInFailed) isEvent()        {}
+func (SignInThrottled) isEvent()     {}
+func (UserRegistered) isEvent()      {}
+func (ConsentGiven) isEvent()        {}
+func (ConsentDenied) isEvent()       {}
+func (ConsentWithdrawn) isEvent()    {}
 func (KeyAnnounced) isEvent()        {}
 func (KeyRotated) isEvent()          {}
 func (KeyRevoked) isEvent()          {}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 
 	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/db"
@@ -33,6 +34,7 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 	if c.Device != nil {
 		cfg.Device = func(r *http.Request) oauth.Device { return c.Device(r).internal() }
 	}
+	cfg.Address = c.address()
 	if c.Accounts && c.Authenticator == nil {
 		cfg.Users = g
 	}
@@ -41,6 +43,24 @@ func newWeb(c *Config, s *Server, t *tokens.Service, g *grants.Service) (*web.Se
 		return nil, fmt.Errorf("authd: Config: %w", err)
 	}
 	return w, nil
+}
+
+// address is whom a request counts for. Without a word from the host it is the connection's:
+// but never one that is not on the open Internet, for a proxy stands there, and behind it
+// everybody; one bucket for all would let anybody lock everybody out.
+func (c *Config) address() func(*http.Request) netip.Addr {
+	switch {
+	case c.ClientAddress != nil:
+		return c.ClientAddress
+	case c.Device != nil:
+		return func(r *http.Request) netip.Addr { return c.Device(r).Address }
+	}
+	return func(r *http.Request) netip.Addr {
+		if a := PeerDevice(r).Address; outbound.IsPublic(a) {
+			return a
+		}
+		return netip.Addr{}
+	}
 }
 
 func (c *Config) turnPagesOn(cfg *web.Config, g *grants.Service) {

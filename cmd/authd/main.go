@@ -30,6 +30,8 @@ type commands struct {
 	Keys     keysCmd     `cmd:"" help:"Show, rotate, revoke and rewrap signing keys."`
 	KEK      kekCmd      `cmd:"" name:"kek" help:"Make and check key-encryption keys."`
 	Families familiesCmd `cmd:"" help:"List and revoke token families: what descends from one sign-in."`
+	Sessions sessionsCmd `cmd:"" help:"List and end sessions: where a person is signed in in a browser."`
+	Consents consentsCmd `cmd:"" help:"List and withdraw what a person has allowed applications."`
 	Token    tokenCmd    `cmd:"" help:"Look into tokens."`
 	Doctor   doctorCmd   `cmd:"" help:"Check clock, database, schema, keys and issuer."`
 	Demo     demoCmd     `cmd:"" help:"Show the whole life of a token, on a server of its own, in a few seconds."`

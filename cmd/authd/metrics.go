@@ -69,6 +69,8 @@ func (m *metrics) event(_ context.Context, e authd.Event) {
 var eventNames = []string{
 	"grant_issued", "family_revoked", "reuse_detected", "db_rollback_suspected", "grace_replayed",
 	"foreign_token_refused", "constant_challenge", "token_revoked", "subject_ended", "client_ended",
+	"session_begun", "session_ended", "sign_in_failed", "sign_in_throttled", "user_registered",
+	"consent_given", "consent_denied", "consent_withdrawn",
 	"key_announced", "key_rotated", "key_revoked", "key_expired",
 }
 
@@ -95,6 +97,22 @@ func eventName(e authd.Event) string {
 		return "subject_ended"
 	case authd.ClientEnded:
 		return "client_ended"
+	case authd.SessionBegun:
+		return "session_begun"
+	case authd.SessionEnded:
+		return "session_ended"
+	case authd.SignInFailed:
+		return "sign_in_failed"
+	case authd.SignInThrottled:
+		return "sign_in_throttled"
+	case authd.UserRegistered:
+		return "user_registered"
+	case authd.ConsentGiven:
+		return "consent_given"
+	case authd.ConsentDenied:
+		return "consent_denied"
+	case authd.ConsentWithdrawn:
+		return "consent_withdrawn"
 	case authd.KeyAnnounced:
 		return "key_announced"
 	case authd.KeyRotated:

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"database": cmdDatabase, "addresses": cmdAddresses, "exits": cmdExits, "json": cmdJSON,
 			"ready": cmdReady, "http": cmdHTTP, "terminate": cmdTerminate, "lacks": cmdLacks,
 			"write": cmdWrite, "login": cmdLogin, "sql": cmdSQL, "documented": cmdDocumented, "until": cmdUntil,
+			"browse": cmdBrowse,
 		},
 	})
 }

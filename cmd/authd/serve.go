@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/go-authd/authd"
@@ -139,6 +140,10 @@ func (c *serveCmd) sayReady(ctx context.Context, d *database, public, ops net.Li
 		"database", d.where, "schema", authd.NeededSchema, "version", buildVersion())
 	if c.InsecureIssuer {
 		log.WarnContext(ctx, "the issuer may be http on any address: tokens and secrets cross the network in clear")
+	}
+	if (c.SignInPages || c.Accounts) && c.ClientAddress == "off" && strings.HasPrefix(c.Issuer, "https:") {
+		log.WarnContext(ctx, "sign-ins through a proxy are not limited by address: nobody said whose address counts",
+			"hint", "--client-address X-Forwarded-For --trusted-proxy 10.0.0.0/8, or --client-address peer without a proxy; --no-keep-client-address keeps nothing")
 	}
 	if port := strangePort(c.Issuer, public.Addr()); port != "" {
 		log.WarnContext(ctx, "the issuer names another port than the server listens on: clients will look for it there",

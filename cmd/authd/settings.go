@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -77,31 +78,47 @@ func (f *tokenFlags) apply(c *authd.Config) {
 	}
 }
 
-// deviceFlags say whether it is kept where people sign in from. Which address is theirs
-// depends on what stands in front, so that nobody but the operator can say it.
+// deviceFlags say where people sign in from, for the limits by address and to be kept. Which
+// address is theirs depends on what stands in front, so that nobody but the operator can say it.
 type deviceFlags struct {
-	ClientAddress  string   `name:"client-address" env:"AUTHD_CLIENT_ADDRESS" group:"tokens" default:"off" placeholder:"off|peer|HEADER" help:"Keep the address and the user agent of the first and the last use of each sign-in, for its owner and the operator to see: the address of the connection (peer), or the one that a proxy of --trusted-proxy writes into HEADER (${default})."`
+	ClientAddress  string   `name:"client-address" env:"AUTHD_CLIENT_ADDRESS" group:"tokens" default:"off" placeholder:"off|peer|HEADER" help:"Where people sign in from: the address of the connection (peer), or the one that a proxy of --trusted-proxy writes into HEADER. Sign-ins are limited by it, and it is kept with the user agent for the first and the last use of each sign-in, for its owner and the operator to see (${default})."`
+	Keep           bool     `name:"keep-client-address" env:"AUTHD_KEEP_CLIENT_ADDRESS" group:"tokens" default:"true" negatable:"" help:"With no, the address of --client-address is for the limits alone, and neither it nor the user agent is kept."`
 	TrustedProxies []string `name:"trusted-proxy" env:"AUTHD_TRUSTED_PROXY" group:"tokens" placeholder:"CIDR" help:"Whose HEADER of --client-address is believed. May repeat."`
 }
 
 func (f *deviceFlags) apply(c *authd.Config) error {
+	device, err := f.device()
+	switch {
+	case err != nil || device == nil:
+		return err
+	case f.Keep:
+		c.Device = device
+	default:
+		c.ClientAddress = func(r *http.Request) netip.Addr { return device(r).Address }
+	}
+	return nil
+}
+
+// device is nil for off.
+func (f *deviceFlags) device() (func(*http.Request) authd.Device, error) {
 	if f.ClientAddress == "off" || f.ClientAddress == "peer" {
 		if len(f.TrustedProxies) > 0 {
-			return wrongUse("authd serve --client-address X-Forwarded-For --trusted-proxy 10.0.0.0/8", "--trusted-proxy is for --client-address HEADER")
+			return nil, wrongUse("authd serve --client-address X-Forwarded-For --trusted-proxy 10.0.0.0/8", "--trusted-proxy is for --client-address HEADER")
 		}
 		if f.ClientAddress == "peer" {
-			c.Device = authd.PeerDevice
+			return authd.PeerDevice, nil
 		}
-		return nil
+		return nil, nil
 	}
 	proxies, err := parsePrefixes(f.TrustedProxies)
 	if err != nil {
-		return wrongUse("the form is 10.0.0.0/8 or 10.0.0.7", "--trusted-proxy: %w", err)
+		return nil, wrongUse("the form is 10.0.0.0/8 or 10.0.0.7", "--trusted-proxy: %w", err)
 	}
-	if c.Device, err = authd.ProxiedDevice(f.ClientAddress, proxies...); err != nil {
-		return wrongUse("say which proxies write the header: --trusted-proxy 10.0.0.0/8", "--client-address: %w", err)
+	device, err := authd.ProxiedDevice(f.ClientAddress, proxies...)
+	if err != nil {
+		return nil, wrongUse("say which proxies write the header: --trusted-proxy 10.0.0.0/8", "--client-address: %w", err)
 	}
-	return nil
+	return device, nil
 }
 
 // parsePrefixes takes an address for the network that it is alone in.

@@ -95,6 +95,13 @@ var errCredentials = oauth.Errorf(oauth.InvalidCredentials, "user name or passwo
 // The attempt stays counted until a family is inserted with the result's Account. An
 // account whose hash came from another system takes another time until its first sign-in.
 func (s *Service) Authenticate(ctx context.Context, name, password string) (oauth.Authentication, error) {
+	return s.AuthenticateIn(ctx, "", name, password)
+}
+
+// AuthenticateIn is Authenticate in a browser, known by a secret of its own, "" for none. Where
+// the user has signed in in it before, its attempts count apart: whoever fails on purpose
+// elsewhere keeps nobody out of their own browser (B-11).
+func (s *Service) AuthenticateIn(ctx context.Context, browser, name, password string) (oauth.Authentication, error) {
 	user, err := parseUsername(name)
 	if err != nil {
 		return oauth.Authentication{}, errCredentials.Because("nobody can have this name")
@@ -107,13 +114,13 @@ func (s *Service) Authenticate(ctx context.Context, name, password string) (oaut
 		return oauth.Authentication{}, err
 	}
 	defer leave()
-	return s.authenticate(ctx, user, password)
+	return s.authenticate(ctx, browser, user, password)
 }
 
 // authenticate reserves before it verifies: however many guesses arrive at once, only
 // those that the throttle let through are evaluated.
-func (s *Service) authenticate(ctx context.Context, user username, password string) (oauth.Authentication, error) {
-	attempt, err := s.db.ReserveAttempt(ctx, user.account(), user.key)
+func (s *Service) authenticate(ctx context.Context, browser string, user username, password string) (oauth.Authentication, error) {
+	attempt, err := s.db.ReserveAttempt(ctx, user.account(), user.browser(browser), user.key)
 	if err != nil {
 		return oauth.Authentication{}, fmt.Errorf("authenticate: %w", err)
 	}
@@ -126,10 +133,14 @@ func (s *Service) authenticate(ctx context.Context, user username, password stri
 	if err := s.verify(ctx, attempt, password); err != nil {
 		return oauth.Authentication{}, err
 	}
-	return oauth.Authentication{
+	who := oauth.Authentication{
 		Subject: attempt.Subject, Epoch: attempt.Epoch, Time: attempt.Now,
-		AMR: []string{"pwd"}, Account: user.account(), Name: user.shown,
-	}, nil
+		AMR: []string{"pwd"}, KnownBrowser: user.browser(browser), Name: user.shown,
+	}
+	if !attempt.Known { // else it says nothing about the failures elsewhere
+		who.Account = user.account()
+	}
+	return who, nil
 }
 
 // verify evaluates exactly one hash, and a second one only for whoever knew the password.

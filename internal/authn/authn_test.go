@@ -37,6 +37,7 @@ func TestAuthenticate(t *testing.T) {
 // Whatever is wrong, the answer and the work are the same: time is not measured, what
 // takes time is counted.
 // S1-06, S1-07, M-10: for an unknown user too.
+// B-02.
 func TestRefusalsAreOneAnswerAfterTheSameWork(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
@@ -70,6 +71,7 @@ func TestRefusalsAreOneAnswerAfterTheSameWork(t *testing.T) {
 	}
 }
 
+// B-03: neither a hash nor a question to the database.
 func TestPasswordsThatNobodyHasAreNotHashed(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
@@ -93,6 +95,7 @@ func TestPasswordsThatNobodyHasAreNotHashed(t *testing.T) {
 	}
 }
 
+// B-03, B-04, B-05 (D-14: NFC and NFD are one password).
 func TestPasswordsAreNeitherCutNorChanged(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("fj3k9dm2wq0zpxrt", 64) // 1024 bytes
@@ -127,6 +130,7 @@ func TestPasswordsAreNeitherCutNorChanged(t *testing.T) {
 	}
 }
 
+// B-15.
 func TestUnusableHashesRaiseAnAlarm(t *testing.T) {
 	t.Parallel()
 	const secret = "c29tZXNhbHRzb21lc2FsdA"
@@ -158,6 +162,7 @@ func TestUnusableHashesRaiseAnAlarm(t *testing.T) {
 	}
 }
 
+// B-16: two at once succeed, and the hash is raised.
 func TestParametersThatWereRaised(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
@@ -194,7 +199,7 @@ func TestRehashNeverUndoesAPasswordChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := r.db.ReserveAttempt(t.Context(), name.account(), name.key)
+	before, err := r.db.ReserveAttempt(t.Context(), name.account(), nil, name.key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ const (
 
 const bcryptHash = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
+// B-15: what cannot be evaluated, or would take the machine, is no hash.
 func TestParseHash(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

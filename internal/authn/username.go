@@ -28,6 +28,16 @@ func (u username) account() []byte {
 	return sum[:]
 }
 
+// browser is what the throttle calls a browser in which the user has signed in, by the secret
+// that only that browser has; nil for none.
+func (u username) browser(secret string) []byte {
+	if secret == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte("browser\x00" + secret + "\x00" + u.key))
+	return sum[:]
+}
+
 var errUsername = oauth.Errorf(oauth.InvalidRequest,
 	"user name must be 1 to 255 bytes of letters, digits and ASCII punctuation, without spaces or mixed scripts")
 

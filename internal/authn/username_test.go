@@ -8,6 +8,7 @@ import (
 	"github.com/go-authd/authd/internal/oauth"
 )
 
+// B-18: look-alikes are refused or one account.
 func TestParseUsername(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -102,16 +102,16 @@ func (s *Service) hashInTurn(ctx context.Context, password string) (string, erro
 	return s.hash(password)
 }
 
-// ChangePassword is throttled and refused as [Service.Authenticate] is, and refuses
+// ChangePassword is throttled and refused as [Service.AuthenticateIn] is, and refuses
 // newPassword with [oauth.WeakPassword] before it looks at the old one. It ends all that
 // was granted to the user; the result is of the new epoch and begins anew. A revocation,
 // or another change, that comes between check and change makes it
 // [oauth.InvalidCredentials], and nothing changes.
-func (s *Service) ChangePassword(ctx context.Context, name, password, newPassword string) (oauth.Authentication, error) {
+func (s *Service) ChangePassword(ctx context.Context, browser, name, password, newPassword string) (oauth.Authentication, error) {
 	if err := checkNewPassword(newPassword, name); err != nil {
 		return oauth.Authentication{}, err
 	}
-	auth, err := s.Authenticate(ctx, name, password)
+	auth, err := s.AuthenticateIn(ctx, browser, name, password)
 	if err != nil {
 		return oauth.Authentication{}, err
 	}

@@ -57,6 +57,7 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// B-18: the unique index decides.
 func TestRegisterConcurrently(t *testing.T) {
 	t.Parallel()
 	r := newReplica(t, dbtest.New(t))
@@ -101,7 +102,7 @@ func TestChangePassword(t *testing.T) {
 	r := newReplica(t, pool)
 	r.create(t, "alice")
 
-	auth, err := r.ChangePassword(t.Context(), "alice", right, changed)
+	auth, err := r.ChangePassword(t.Context(), "", "alice", right, changed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestChangePasswordIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			_, err := r.ChangePassword(t.Context(), tt.username, tt.password, tt.newPassword)
+			_, err := r.ChangePassword(t.Context(), "", tt.username, tt.password, tt.newPassword)
 
 			if got := code(t, err); got != tt.want {
 				t.Errorf("got %v, want %q", err, tt.want)
@@ -162,13 +163,13 @@ func TestChangePasswordIsThrottledLikeALogin(t *testing.T) {
 	freeze(t, pool, noon)
 	r.fail(t, "alice", 3)
 	for range 2 {
-		if _, err := r.ChangePassword(t.Context(), "alice", wrong, changed); code(t, err) != oauth.InvalidCredentials {
+		if _, err := r.ChangePassword(t.Context(), "", "alice", wrong, changed); code(t, err) != oauth.InvalidCredentials {
 			t.Fatal(err)
 		}
 	}
 
 	r.evaluated()
-	_, err := r.ChangePassword(t.Context(), "alice", right, changed)
+	_, err := r.ChangePassword(t.Context(), "", "alice", right, changed)
 
 	if code(t, err) != oauth.TooManyAttempts || r.evaluated() != 0 {
 		t.Errorf("got %v, want too_many_attempts without a hash", err)
@@ -186,7 +187,7 @@ func TestPasswordChangeKillsASignInUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	auth, err := r.ChangePassword(t.Context(), "alice", right, changed)
+	auth, err := r.ChangePassword(t.Context(), "", "alice", right, changed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +212,7 @@ func TestOnePasswordChangeOfManyWins(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 4 { // one less than the throttle would notice
 			wg.Go(func() {
-				_, err := r.ChangePassword(t.Context(), name, right, fmt.Sprintf("%s %d", changed, i))
+				_, err := r.ChangePassword(t.Context(), "", name, right, fmt.Sprintf("%s %d", changed, i))
 				switch code(t, err) {
 				case "":
 					won.Add(1)
@@ -229,6 +230,8 @@ func TestOnePasswordChangeOfManyWins(t *testing.T) {
 	}
 }
 
+// W-16: there is no reset by mail; the operator sets a new password, which is good at once, and
+// ends all that came of the old one.
 func TestSetPasswordLiftsTheThrottleAndEndsGrants(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)

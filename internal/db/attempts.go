@@ -11,6 +11,8 @@ import (
 // Attempt reports what [DB.ReserveAttempt] found: whether a password may be checked now,
 // and against what.
 type Attempt struct {
+	// Known: it counted for the browser, not for the account.
+	Known   bool
 	Allowed bool // reserved and counted as a failure until something clears it
 	// RetryAfter is when the next attempt will be let through; above 0 where not Allowed.
 	RetryAfter time.Duration
@@ -29,8 +31,11 @@ const (
 	stale = `a.updated_at < authd.clock() - interval '1 day'`
 
 	reserveAttempt = `
+with counted as (
+  select coalesce((select k.account from authd.login_attempts k where k.account = $2), $1) as account
+)
 insert into authd.login_attempts as a (account, failures, blocked_until, updated_at)
-values ($1, 1, authd.clock(), authd.clock())
+select c.account, 1, authd.clock(), authd.clock() from counted c
 on conflict (account) do update set
   failures = case when ` + stale + ` then 1 else a.failures + 1 end,
   blocked_until = authd.clock() + case when ` + stale + ` or a.failures < 4 then interval '0'
@@ -42,19 +47,21 @@ where a.blocked_until <= authd.clock() or a.blocked_until > authd.clock() + inte
 select authd.clock() as now,
   coalesce(extract(epoch from a.blocked_until - authd.clock()), 0)::float8 as wait_seconds,
   coalesce(u.sub, '') as subject, coalesce(u.password_hash, '') as password_hash,
-  coalesce(s.epoch, 0) as epoch, s.disabled_at is not null as disabled
+  coalesce(s.epoch, 0) as epoch, s.disabled_at is not null as disabled, k.account is not null as known
 from (select) as always
-  left join authd.login_attempts a on a.account = $1
-  left join authd.users u on u.username_key = $2
+  left join authd.login_attempts k on k.account = $2
+  left join authd.login_attempts a on a.account = coalesce(k.account, $1)
+  left join authd.users u on u.username_key = $3
   left join authd.subjects s on s.subject = u.sub`
 )
 
-// ReserveAttempt counts an attempt to sign in against account before anything is checked
-// and reads the user with the canonical name key: one round trip, the same for names that
+// ReserveAttempt counts an attempt to sign in before anything is checked, against account, or
+// against browser if somebody has signed in there to that account (nil: no browser is known), and
+// reads the user with the canonical name key: one round trip, the same for names that
 // nobody has. When it returns, the count is committed, whatever becomes of the caller, and
 // of any number of concurrent callers on any replica only as many are Allowed as the
 // throttle lets through. The family that a sign-in begins clears the count.
-func (d *DB) ReserveAttempt(ctx context.Context, account []byte, key string) (Attempt, error) {
+func (d *DB) ReserveAttempt(ctx context.Context, account, browser []byte, key string) (Attempt, error) {
 	conn, err := d.acquire(ctx)
 	if err != nil {
 		return Attempt{}, err
@@ -63,8 +70,8 @@ func (d *DB) ReserveAttempt(ctx context.Context, account []byte, key string) (At
 	ctx, cancel := writing(ctx)
 	defer cancel()
 	var b pgx.Batch // one implicit transaction
-	b.Queue(reserveAttempt, account)
-	b.Queue(readAttempt, account, key) // a snapshot of its own, after the wait for the row
+	b.Queue(reserveAttempt, account, browser)
+	b.Queue(readAttempt, account, browser, key) // a snapshot of its own, after the wait for the row
 	a, err := collectAttempt(conn.SendBatch(ctx, &b))
 	if err != nil {
 		return Attempt{}, fault("reserve login attempt", err)
@@ -85,7 +92,7 @@ func collectAttempt(results pgx.BatchResults) (Attempt, error) {
 		}
 	}
 	a := Attempt{
-		Allowed: reserved.RowsAffected() == 1, Now: row.Now,
+		Known: row.Known, Allowed: reserved.RowsAffected() == 1, Now: row.Now,
 		Subject: row.Subject, PasswordHash: row.PasswordHash, Epoch: row.Epoch, Disabled: row.Disabled,
 	}
 	a.RetryAfter = max(0, time.Duration(row.WaitSeconds*float64(time.Second)))
@@ -102,4 +109,5 @@ type attemptRow struct {
 	PasswordHash string
 	Epoch        int64
 	Disabled     bool
+	Known        bool
 }

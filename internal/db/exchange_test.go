@@ -86,7 +86,10 @@ func TestEndOfASessionWaitsForTheExchange(t *testing.T) {
 		t.Fatalf("session lives: %t, %v", x.SessionLives, err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- d.EndSession(t.Context(), session.SHA256) }()
+	go func() {
+		_, err := d.EndSession(t.Context(), session.SHA256)
+		ended <- err
+	}()
 	dbtest.WaitForLocks(t, pool, 1)
 
 	_, _, errRedeem := x.Redeem(t.Context(), code.SHA256, adasFamily())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/go-authd/authd/internal/oauth"
 )
@@ -23,7 +24,7 @@ type OwnAccount struct {
 
 const (
 	listSessions = `
-select` + sessionColumns + `, s.last_used_at, s.address, coalesce(s.user_agent, '') as user_agent
+select` + sessionColumns + `, s.last_used_at, s.expires_at, s.address, coalesce(s.user_agent, '') as user_agent
 from authd.sessions s
 where s.subject = $1 and ` + liveSession + `
 order by s.created_at desc, s.sha256
@@ -47,8 +48,15 @@ where c.name <> '' and c.client_id in (
 type listedSessionRow struct {
 	sessionRow
 	LastUsedAt time.Time
+	ExpiresAt  time.Time
 	Address    *netip.Addr
 	UserAgent  string
+}
+
+func (r listedSessionRow) listed() oauth.ListedSession {
+	return oauth.ListedSession{
+		Session: r.session(), LastUsedAt: r.LastUsedAt, ExpiresAt: r.ExpiresAt, Device: device(r.Address, r.UserAgent),
+	}
 }
 
 type consentRow struct {
@@ -57,19 +65,37 @@ type consentRow struct {
 	GrantedAt time.Time
 }
 
+func (r consentRow) consent() oauth.Consent {
+	return oauth.Consent{ClientID: r.ClientID, Scopes: r.Scope, AllowedAt: r.GrantedAt}
+}
+
+// Sessions lists those of the subject that live, the newest first.
+func (d *DB) Sessions(ctx context.Context, subject string, limit int) ([]oauth.ListedSession, error) {
+	rows, err := all[listedSessionRow](ctx, d, "list sessions", listSessions, subject, limit)
+	list := make([]oauth.ListedSession, len(rows))
+	for i, r := range rows {
+		list[i] = r.listed()
+	}
+	return list, err
+}
+
+// Consents lists what the subject has allowed and what counts, the newest first.
+func (d *DB) Consents(ctx context.Context, subject string, limit int) ([]oauth.Consent, error) {
+	rows, err := all[consentRow](ctx, d, "list consents", listConsents, subject, limit)
+	list := make([]oauth.Consent, len(rows))
+	for i, r := range rows {
+		list[i] = r.consent()
+	}
+	return list, err
+}
+
 // OwnAccount reads all of it in one round trip.
 func (d *DB) OwnAccount(ctx context.Context, subject string, limit int) (OwnAccount, error) {
 	own := OwnAccount{Names: make(map[string]string)}
 	var b pgx.Batch
 	queue(&b, func(r listedRow) { own.Families = append(own.Families, r.listed()) }, listFamilies, subject, "", false, limit)
-	queue(&b, func(r listedSessionRow) {
-		own.Sessions = append(own.Sessions, oauth.ListedSession{
-			Session: r.session(), LastUsedAt: r.LastUsedAt, Device: device(r.Address, r.UserAgent),
-		})
-	}, listSessions, subject, limit)
-	queue(&b, func(r consentRow) {
-		own.Consents = append(own.Consents, oauth.Consent{ClientID: r.ClientID, Scopes: r.Scope, AllowedAt: r.GrantedAt})
-	}, listConsents, subject, limit)
+	queue(&b, func(r listedSessionRow) { own.Sessions = append(own.Sessions, r.listed()) }, listSessions, subject, limit)
+	queue(&b, func(r consentRow) { own.Consents = append(own.Consents, r.consent()) }, listConsents, subject, limit)
 	queue(&b, func(r struct{ ClientID, Name string }) { own.Names[r.ClientID] = r.Name }, ownClientNames, subject)
 	queue(&b, func(r struct{ Now time.Time }) { own.Now = r.Now }, readClock)
 	return own, fault("read account", d.querier().SendBatch(ctx, &b).Close())
@@ -86,24 +112,27 @@ func queue[T any](b *pgx.Batch, take func(T), sql string, args ...any) {
 	})
 }
 
-const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject = $2 returning subject`
+const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject = $2` + endedSession
 
 // EndSessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
-func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) error {
-	_, err := write[struct{ Subject string }](ctx, d, "end session of subject", endSessionOf, sha256, subject)
-	return err
+func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) (EndedSession, error) {
+	return write[EndedSession](ctx, d, "end session of subject", endSessionOf, sha256, subject)
 }
 
 const endOtherSessions = `
 with ended as (
-  delete from authd.sessions where subject = $1 and sha256 <> $2 returning true
+  delete from authd.sessions where subject = $1 and sha256 <> $2 returning session_id
 )
-select count(*) as n from ended`
+select coalesce(array_agg(session_id::text), '{}') as sessions from ended`
 
-// EndOtherSessions ends the sessions of the subject, but not keep.
-func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) error {
-	_, err := write[struct{ N int64 }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
-	return err
+// EndOtherSessions ends the sessions of the subject, but not keep, and returns those.
+func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) ([]EndedSession, error) {
+	row, err := write[struct{ Sessions []string }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
+	ended := make([]EndedSession, len(row.Sessions))
+	for i, id := range row.Sessions {
+		ended[i] = EndedSession{ID: id, Subject: subject}
+	}
+	return ended, err
 }
 
 // Two statements: the first waits for a code that is being made of the consent, the second
@@ -119,23 +148,27 @@ where subject = $1 and client_id = $2 and consumed_at is null and expires_at > (
 )
 
 // RemoveConsent takes back what the subject has allowed the client, and the codes that the
-// client has not used yet. What there is of families lives on.
-func (d *DB) RemoveConsent(ctx context.Context, subject, client string) error {
+// client has not used yet, and reports whether there was a consent. What there is of families
+// lives on.
+func (d *DB) RemoveConsent(ctx context.Context, subject, client string) (removed bool, err error) {
 	conn, err := d.acquire(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer conn.Release()
 	ctx, cancel := writing(ctx)
 	defer cancel()
 	var b pgx.Batch // one implicit transaction
-	b.Queue(removeConsent, subject, client)
+	b.Queue(removeConsent, subject, client).Exec(func(tag pgconn.CommandTag) error {
+		removed = tag.RowsAffected() > 0
+		return nil
+	})
 	b.Queue(withdrawCodes, subject, client)
 	err = conn.SendBatch(ctx, &b).Close()
 	if lost := durable(conn); lost != nil {
-		return fmt.Errorf("remove consent: %w", lost)
+		return false, fmt.Errorf("remove consent: %w", lost)
 	}
-	return fault("remove consent", err)
+	return removed, fault("remove consent", err)
 }
 
 // Locked in one order, so that two such calls do not wait for each other.

@@ -13,6 +13,9 @@ import (
 const (
 	sessionIdle = `interval '24 hours'`
 	sessionLife = `interval '7 days'`
+	// browserKnown is how long a browser without a sign-in is told from others; its cookie lasts
+	// as long.
+	browserKnown = `interval '90 days'`
 )
 
 // NewSession is what a sign-in in a browser leads to.
@@ -26,10 +29,16 @@ type NewSession struct {
 
 // The same person in the same browser is the same session with a new cookie (OIDC Core
 // §3.1.2.1: asked again). As a family, a session is not begun by a sign-in that was overtaken by an end. The
-// throttle forgets the account's failures in the same commit.
+// throttle forgets the account's failures in the same commit, and knows the browser from now on:
+// its row, which upkeep would delete a day after the last attempt, is dated ahead. A failure
+// there puts it back to a day.
 const insertSession = `
 with forgiven as (
   delete from authd.login_attempts where account = $10
+), known as (
+  insert into authd.login_attempts as k (account, failures, blocked_until, updated_at)
+  select $12, 0, authd.clock(), authd.clock() + ` + browserKnown + ` where $12::bytea is not null
+  on conflict (account) do update set failures = 0, blocked_until = excluded.blocked_until, updated_at = excluded.updated_at
 ), ended as (
   delete from authd.sessions where sha256 = $11 returning subject, session_id
 )
@@ -56,7 +65,7 @@ func (r sessionRow) session() oauth.Session { return oauth.Session(r) }
 func (d *DB) InsertSession(ctx context.Context, n NewSession) (oauth.Session, error) {
 	row, err := write[sessionRow](ctx, d, "insert session", insertSession,
 		n.SHA256, n.Subject, n.Username, n.Epoch, n.Time, list(n.AMR), n.ACR,
-		address(n.Device), n.Device.UserAgent, n.Account, n.Replaces)
+		address(n.Device), n.Device.UserAgent, n.Account, n.Replaces, n.KnownBrowser)
 	return row.session(), err
 }
 
@@ -79,6 +88,16 @@ func (d *DB) UseSession(ctx context.Context, sha256 []byte) (oauth.Session, erro
 	return row.session(), err
 }
 
+const sessionOf = `
+select` + sessionColumns + ` from authd.sessions s where s.subject = $1 and s.session_id = $2::uuid and ` + liveSession + `
+order by s.created_at desc limit 1`
+
+// SessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
+func (d *DB) SessionOf(ctx context.Context, subject, id string) (oauth.Session, error) {
+	row, err := one[sessionRow](ctx, d, "read session", sessionOf, subject, id)
+	return row.session(), err
+}
+
 const readConsent = `
 select c.scope from authd.consents c where c.subject = $1 and c.client_id = $2 and c.client_epoch = $3`
 
@@ -89,27 +108,22 @@ func (d *DB) Consent(ctx context.Context, subject, client string, epoch int64) (
 	return row.Scope, err
 }
 
-// origin is the network that shares a quota: an IPv4 address, and of IPv6 the 64 bits that
-// one connection is given. Nil: no address is kept.
+// origin is the network that shares a quota. Nil: no address is kept.
 func origin(a netip.Addr) *netip.Prefix {
 	if !a.IsValid() {
 		return nil
 	}
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return nil
-	}
-	return &p
+	return new(oauth.Network(a))
 }
 
-const endSession = `delete from authd.sessions where sha256 = $1 returning subject`
+// EndedSession is one that a call ended.
+type EndedSession struct{ ID, Subject string }
+
+const endedSession = ` returning session_id::text as id, subject`
+
+const endSession = `delete from authd.sessions where sha256 = $1` + endedSession
 
 // EndSession returns [ErrNotFound] for one that is over already.
-func (d *DB) EndSession(ctx context.Context, sha256 []byte) error {
-	_, err := write[struct{ Subject string }](ctx, d, "end session", endSession, sha256)
-	return err
+func (d *DB) EndSession(ctx context.Context, sha256 []byte) (EndedSession, error) {
+	return write[EndedSession](ctx, d, "end session", endSession, sha256)
 }

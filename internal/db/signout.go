@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	signOutSession = `delete from authd.sessions where sha256 = $1`
+	signOutSession = `delete from authd.sessions where sha256 = $1` + endedSession
 	// A statement of its own: it sees the family of an exchange that the first one waited for.
 	// Locked in one order, so that two such calls do not wait for each other.
 	signOutFamilies = `
@@ -26,13 +26,19 @@ with found as (
 select e.id::text as family_id, e.client_id, e.subject, true as owned, true as ended from ended e`
 )
 
+// SignedOut is what a call of [DB.SignOut] ended.
+type SignedOut struct {
+	Sessions []EndedSession // one, or none
+	Families []Revocation
+}
+
 // SignOut ends a session of a browser and the families with openid, and without
-// offline_access, that began in it or are family, and returns those that this call ended. It
-// returns [ErrLocked] if somebody holds one.
-func (d *DB) SignOut(ctx context.Context, sha256 []byte, sessionID, family, reason string) (ended []Revocation, err error) {
+// offline_access, that began in it or are family, and returns what this call ended. It
+// returns [ErrLocked] if somebody holds a family.
+func (d *DB) SignOut(ctx context.Context, sha256 []byte, sessionID, family, reason string) (ended SignedOut, err error) {
 	conn, err := d.acquire(ctx)
 	if err != nil {
-		return nil, err
+		return ended, err
 	}
 	ctx, cancel := writing(ctx)
 	defer cancel()
@@ -41,10 +47,8 @@ func (d *DB) SignOut(ctx context.Context, sha256 []byte, sessionID, family, reas
 	var b pgx.Batch
 	b.Queue(beginRotation)
 	b.Queue(boundRotation)
-	b.Queue(signOutSession, sha256)
-	b.Queue(signOutFamilies, sessionID, family, reason).Query(func(rows pgx.Rows) (err error) {
-		ended, err = pgx.CollectRows(rows, pgx.RowToStructByName[Revocation])
-		return err
-	})
-	return ended, r.send(ctx, &b, "sign out", lockFault)
+	queue(&b, func(r EndedSession) { ended.Sessions = append(ended.Sessions, r) }, signOutSession, sha256)
+	queue(&b, func(r Revocation) { ended.Families = append(ended.Families, r) }, signOutFamilies, sessionID, family, reason)
+	err = r.send(ctx, &b, "sign out", lockFault)
+	return ended, err
 }

@@ -16,13 +16,13 @@ func TestSignOutDuringAnExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan []db.Revocation, 1)
+	ended := make(chan db.SignedOut, 1)
 	go func() {
-		revs, err := d.SignOut(t.Context(), session.SHA256, x.SessionID, "", "logout")
+		out, err := d.SignOut(t.Context(), session.SHA256, x.SessionID, "", "logout")
 		if err != nil {
 			t.Error(err)
 		}
-		ended <- revs
+		ended <- out
 	}()
 	dbtest.WaitForLocks(t, pool, 1)
 	family := adasFamily()
@@ -32,7 +32,11 @@ func TestSignOutDuringAnExchange(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if revs := <-ended; len(revs) != 1 || revs[0].FamilyID != firstFamily || revs[0].ClientID != "shop" || revs[0].Subject != "ada" {
+	out := <-ended
+	if revs := out.Families; len(revs) != 1 || revs[0].FamilyID != firstFamily || revs[0].ClientID != "shop" || revs[0].Subject != "ada" {
 		t.Errorf("ended %+v, want the family", revs)
+	}
+	if len(out.Sessions) != 1 || out.Sessions[0] != (db.EndedSession{ID: x.SessionID, Subject: "ada"}) {
+		t.Errorf("ended %+v, want the session", out.Sessions)
 	}
 }

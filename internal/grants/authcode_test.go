@@ -278,7 +278,7 @@ func TestCodeExpires(t *testing.T) {
 	refused(t, err, oauth.InvalidGrant)
 }
 
-// P-17, P-21: whatever ends grants ends the codes that are out.
+// B-10, P-17, P-21: whatever ends grants ends the codes that are out.
 func TestCodeEndsWithWhatItCameFrom(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/go-authd/authd/internal/authn"
 	"github.com/go-authd/authd/internal/oauth"
@@ -13,6 +14,7 @@ type Browser struct {
 	ID      string // the cookie to which parked requests are bound
 	Session string // the cookie of who is signed in; "" for nobody
 	From    oauth.Device
+	Address netip.Addr // whom the limits count it for; is not kept
 }
 
 // Step is what a browser is shown next.
@@ -82,26 +84,31 @@ func (s *Service) Resume(ctx context.Context, id string, b Browser) (Next, error
 // new session has a new identifier, and the one that the browser had before ends. It refuses
 // as [Service.Login], and then next is still [StepSignIn].
 func (s *Service) SignInBrowser(ctx context.Context, id string, b Browser, username, password string) (next Next, session string, err error) {
-	return s.signInBrowser(ctx, id, b, username, func(ctx context.Context) (oauth.Authentication, error) {
-		return s.cfg.Authenticator.Authenticate(ctx, username, password)
+	return s.signInBrowser(ctx, id, b, username, func(client string) proof {
+		return s.attempt(b.Address, client, func(ctx context.Context) (oauth.Authentication, error) {
+			if a, ok := s.cfg.Authenticator.(BrowserAuthenticator); ok {
+				return a.AuthenticateIn(ctx, b.ID, username, password)
+			}
+			return s.cfg.Authenticator.Authenticate(ctx, username, password)
+		})
 	})
 }
 
 // RegisterBrowser makes a user and signs it in, as [Service.SignInBrowser] does. It refuses
 // as [Service.Register].
 func (s *Service) RegisterBrowser(ctx context.Context, id string, b Browser, u authn.NewUser) (next Next, session string, err error) {
-	return s.signInBrowser(ctx, id, b, u.Username, func(ctx context.Context) (oauth.Authentication, error) {
-		return s.cfg.Accounts.Register(ctx, u)
-	})
+	return s.signInBrowser(ctx, id, b, u.Username, func(client string) proof { return s.registration(b.Address, client, u) })
 }
 
 // VouchedBrowser signs in whom the host has authenticated, as [Service.SignInBrowser] does.
 func (s *Service) VouchedBrowser(ctx context.Context, id string, b Browser, who oauth.Authentication) (next Next, session string, err error) {
-	return s.signInBrowser(ctx, id, b, who.Subject, func(context.Context) (oauth.Authentication, error) { return who, nil })
+	return s.signInBrowser(ctx, id, b, who.Subject, func(string) proof {
+		return func(context.Context) (oauth.Authentication, error) { return who, nil }
+	})
 }
 
 func (s *Service) signInBrowser(
-	ctx context.Context, id string, b Browser, username string, prove func(context.Context) (oauth.Authentication, error),
+	ctx context.Context, id string, b Browser, username string, prove func(client string) proof,
 ) (next Next, session string, err error) {
 	f := &flow{browser: b}
 	if id != "" {
@@ -109,11 +116,11 @@ func (s *Service) signInBrowser(
 			return Next{}, "", err
 		}
 	}
-	who, err := prove(ctx)
+	who, err := prove(f.request.ClientID)(ctx)
 	if err != nil {
 		return f.next(StepSignIn), "", err
 	}
-	if session, err = s.startSession(ctx, who, username, b); err != nil {
+	if session, err = s.startSession(ctx, who, username, b, f.request.ClientID); err != nil {
 		return f.next(StepSignIn), "", err
 	}
 	if id == "" {
@@ -141,7 +148,11 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 	if allow {
 		return s.issueCode(ctx, f, true)
 	}
-	return s.answerRefusal(ctx, f, oauth.Errorf(oauth.AccessDenied, "the person denied the request"))
+	next, err := s.answerRefusal(ctx, f, oauth.Errorf(oauth.AccessDenied, "the person denied the request"))
+	if err == nil {
+		s.tell(ctx, ConsentDenied{Subject: f.session.Subject, ClientID: f.client.ID})
+	}
+	return next, err
 }
 
 // proceed goes as far as it can without asking.

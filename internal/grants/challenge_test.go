@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-authd/authd/internal/dbtest"
+	"github.com/go-authd/authd/internal/grants"
 )
 
 // P-08, RFC 9700 §2.1.1: a challenge that comes for more than three codes of one client is
@@ -58,11 +59,23 @@ func TestConstantChallenge(t *testing.T) {
 
 			tt.codes(t, f)
 
-			if diff := cmp.Diff(tt.want, f.challenges); diff != "" {
+			if diff := cmp.Diff(tt.want, f.challenged()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
 	}
+}
+
+// challenged are the clients that were told of.
+func (f *fixture) challenged() (clients []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.told {
+		if c, ok := e.(grants.ConstantChallenge); ok {
+			clients = append(clients, c.ClientID)
+		}
+	}
+	return clients
 }
 
 // codes are n of new browsers; it returns the last.

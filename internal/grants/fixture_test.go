@@ -49,9 +49,9 @@ type fixture struct {
 	secret    string // of confidential client shop
 	webSecret string
 
-	mu         sync.Mutex
-	events     []tokens.Event
-	challenges []string // clients that were told of
+	mu     sync.Mutex
+	events []tokens.Event
+	told   []grants.Event
 }
 
 // options of a server under test.
@@ -59,6 +59,8 @@ type options struct {
 	grace  time.Duration
 	claims func(context.Context, oauth.Grant) (map[string]any, error)
 	users  grants.Authenticator
+	now    func() time.Time
+	own    grants.Accounts
 }
 
 // setup has the clients shop (confidential), app (public), blog (confidential, of nobody's
@@ -103,10 +105,13 @@ func (f *fixture) build(o options) {
 	cfg := grants.Config{
 		DB: f.db, Keys: f.rings, Tokens: f.tokens, Issuer: issuer, AccessTTL: 10 * time.Minute,
 		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims, Codes: true,
-		OnConstantChallenge: f.recordChallenge,
+		OnEvent: f.recordEvent, Now: o.now,
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users
+	}
+	if o.own != nil {
+		cfg.Accounts = o.own
 	}
 	f.grants = grants.New(cfg)
 }
@@ -117,10 +122,10 @@ func (f *fixture) record(_ context.Context, e tokens.Event) {
 	f.events = append(f.events, e)
 }
 
-func (f *fixture) recordChallenge(_ context.Context, client string) {
+func (f *fixture) recordEvent(_ context.Context, e grants.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.challenges = append(f.challenges, client)
+	f.told = append(f.told, e)
 }
 
 // register returns the secret, "" for a public client.

@@ -32,23 +32,36 @@ type Config struct {
 	Random io.Reader
 	// OnIssue is told of each issued grant. It must not block.
 	OnIssue func(context.Context, oauth.Grant)
-	// OnConstantChallenge is told of each code of a client that has used its challenge more
-	// than three times within the last hour. It must not block.
-	OnConstantChallenge func(ctx context.Context, client string)
+	// OnEvent is told of each change that was committed, and of each sign-in that was refused.
+	// It must not block.
+	OnEvent func(context.Context, Event)
+	// Now is the clock of the limits by address.
+	Now func() time.Time
 }
 
 // Service issues tokens.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg           Config
+	attempts      *limiter // of passwords
+	registrations *limiter
+}
 
 // New does no I/O.
 func New(cfg Config) *Service {
 	if cfg.OnIssue == nil {
 		cfg.OnIssue = func(context.Context, oauth.Grant) {}
 	}
-	if cfg.OnConstantChallenge == nil {
-		cfg.OnConstantChallenge = func(context.Context, string) {}
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(context.Context, Event) {}
 	}
-	return &Service{cfg}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{
+		cfg:           cfg,
+		attempts:      newLimiter(cfg.Now, attemptsAtOnce, attemptEvery),
+		registrations: newLimiter(cfg.Now, registrationsAtOnce, registrationEvery),
+	}
 }
 
 // Response is a successful answer of the token endpoint (RFC 6749 §5.1).

@@ -50,7 +50,7 @@ func (f *fixture) tokensOf(b grants.Browser, scope string, more map[string]strin
 	return r
 }
 
-// OIDC Core §2, §3.1.3.6: exactly these members.
+// P-26, OIDC Core §2, §3.1.3.6: exactly these members.
 func TestIDToken(t *testing.T) {
 	t.Parallel()
 	f := withOpenID(t)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/oauth"
+	"github.com/go-authd/authd/internal/tokens"
 )
 
 const (
@@ -53,11 +54,8 @@ func (s *Service) EndDevice(ctx context.Context, b Browser, id string) error {
 	if err != nil { // a family's has dashes
 		return s.cfg.Tokens.EndFamilyOf(ctx, session.Subject, id)
 	}
-	err = s.cfg.DB.EndSessionOf(ctx, session.Subject, sha256)
-	if isNotFound(err) {
-		return nil
-	}
-	return err
+	ended, err := s.cfg.DB.EndSessionOf(ctx, session.Subject, sha256)
+	return s.sessionsEnded(ctx, tokens.ReasonSubject, err, ended)
 }
 
 // DeviceID names a session to its owner. It is no cookie: that cannot be made of it.
@@ -70,7 +68,8 @@ func (s *Service) EndOtherDevices(ctx context.Context, b Browser) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.DB.EndOtherSessions(ctx, session.Subject, session.SHA256); err != nil {
+	ended, err := s.cfg.DB.EndOtherSessions(ctx, session.Subject, session.SHA256)
+	if err := s.sessionsEnded(ctx, tokens.ReasonSubject, err, ended...); err != nil {
 		return err
 	}
 	return s.endFamilies(ctx, session, "")
@@ -83,8 +82,12 @@ func (s *Service) RemoveConsent(ctx context.Context, b Browser, client string) e
 	if err != nil || client == "" {
 		return err
 	}
-	if err := s.cfg.DB.RemoveConsent(ctx, session.Subject, client); err != nil {
+	removed, err := s.cfg.DB.RemoveConsent(ctx, session.Subject, client)
+	if err != nil {
 		return err
+	}
+	if removed {
+		s.tell(ctx, ConsentWithdrawn{Subject: session.Subject, ClientID: client, Reason: tokens.ReasonSubject})
 	}
 	return s.endFamilies(ctx, session, client)
 }
@@ -109,11 +112,14 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, b Browser, password, ne
 	if err != nil {
 		return "", err
 	}
-	who, err := s.cfg.Accounts.ChangePassword(ctx, own.Username, password, newPassword)
+	change := s.attempt(b.Address, "", func(ctx context.Context) (oauth.Authentication, error) {
+		return s.cfg.Accounts.ChangePassword(ctx, b.ID, own.Username, password, newPassword)
+	})
+	who, err := change(ctx)
 	if err != nil {
 		return "", err
 	}
-	return s.startSession(ctx, who, own.Username, b)
+	return s.startSession(ctx, who, own.Username, b, "")
 }
 
 func (s *Service) ownSession(ctx context.Context, b Browser) (oauth.Session, error) {

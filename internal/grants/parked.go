@@ -85,10 +85,13 @@ func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next,
 	}
 	same, err := s.cfg.DB.InsertCode(ctx, n)
 	if same >= constantChallenge {
-		s.cfg.OnConstantChallenge(ctx, f.client.ID)
+		s.tell(ctx, ConstantChallenge{f.client.ID})
 	}
 	if isNotFound(err) {
 		return Next{}, oauth.Over.Because("answered twice, or session, client or consent ended meanwhile")
+	}
+	if err == nil && consented {
+		s.tell(ctx, ConsentGiven{Subject: f.session.Subject, ClientID: f.client.ID, Scopes: f.scopes})
 	}
 	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text), Request: f.request}, err
 }

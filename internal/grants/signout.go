@@ -41,7 +41,8 @@ func (s *Service) SignOut(ctx context.Context, query string, b Browser, confirme
 		o.Username = o.session.Username
 		return o.SigningOut, nil
 	}
-	if err := s.cfg.Tokens.SignOut(ctx, o.session, o.family()); err != nil {
+	ended, err := s.cfg.Tokens.SignOut(ctx, o.session, o.family())
+	if err := s.sessionsEnded(ctx, tokens.ReasonLogout, err, ended...); err != nil {
 		return SigningOut{}, err
 	}
 	o.Return = o.isRegistered() && (o.session != nil || o.isProven())

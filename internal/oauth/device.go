@@ -37,3 +37,14 @@ func Printable(s string, most int) string {
 	}
 	return strings.TrimSpace(b.String())
 }
+
+// Network is what counts as one where addresses are counted: an IPv4 address, and of IPv6 the
+// 64 bits that one connection is given. a must be valid.
+func Network(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	return netip.PrefixFrom(a, bits).Masked()
+}

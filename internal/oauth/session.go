@@ -16,7 +16,8 @@ type Session struct {
 type ListedSession struct {
 	Session
 	LastUsedAt time.Time
-	Device     Device // of the sign-in
+	ExpiresAt  time.Time // unless it is used before
+	Device     Device    // of the sign-in
 }
 
 // Consent is what a person has allowed a client.

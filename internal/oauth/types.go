@@ -124,6 +124,9 @@ type Authentication struct {
 	Device Device
 	// Account is the throttle's key, whose failures the grant clears; nil for none.
 	Account []byte
+	// KnownBrowser is what the throttle calls the browser of this sign-in, for this person: its
+	// attempts count apart from those of others from now on; nil for none.
+	KnownBrowser []byte
 	// Name is how pages call the person; "" for as it was typed.
 	Name string
 }

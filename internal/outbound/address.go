@@ -34,13 +34,14 @@ func Public(to netip.AddrPort) error {
 	if p := to.Port(); p != 443 && p != 8443 {
 		return fmt.Errorf("port %d is not 443 or 8443", p)
 	}
-	if !isPublic(to.Addr()) {
+	if !IsPublic(to.Addr()) {
 		return fmt.Errorf("%s is not a public address", to.Addr())
 	}
 	return nil
 }
 
-func isPublic(a netip.Addr) bool {
+// IsPublic: a is on the open Internet.
+func IsPublic(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false
 	}

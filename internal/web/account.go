@@ -120,7 +120,7 @@ func (s *Server) parseSignIn(r *http.Request, body []byte, required ...string) (
 	if err != nil {
 		return in, nil, err
 	}
-	in.From = s.cfg.Device(r)
+	in.From, in.Address = s.cfg.Device(r), s.cfg.Address(r)
 	return in, c, nil
 }
 

@@ -58,18 +58,35 @@ func (c cookies) get(r *http.Request, base string) string {
 
 // set makes a cookie that ends with the browser; "" takes it back.
 func (c cookies) set(w http.ResponseWriter, base, value string) {
-	cookie := &http.Cookie{
-		Name: c.name(base), Value: value, Path: "/", Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}
 	if value == "" {
-		cookie.MaxAge = -1
+		c.setFor(w, base, value, -1)
+		return
 	}
-	http.SetCookie(w, cookie)
+	c.setFor(w, base, value, 0)
+}
+
+// setFor makes one that lasts so many seconds.
+func (c cookies) setFor(w http.ResponseWriter, base, value string, seconds int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: c.name(base), Value: value, Path: "/", MaxAge: seconds, Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// knownSeconds is 90 days: as long is a browser known in which somebody has signed in.
+const knownSeconds = 90 * 24 * 60 * 60
+
+// setSession signs somebody in. The throttle of our own users knows the browser from now on, so
+// that it has to be the same one the next time.
+func (s *Server) setSession(w http.ResponseWriter, b grants.Browser, session string) {
+	s.cookies.set(w, sessionCookie, session)
+	if s.cfg.Passwords != nil && b.ID != "" {
+		s.cookies.setFor(w, browserCookie, b.ID, knownSeconds)
+	}
 }
 
 func (s *Server) browser(r *http.Request) grants.Browser {
 	return grants.Browser{
-		ID: s.cookies.get(r, browserCookie), Session: s.cookies.get(r, sessionCookie), From: s.cfg.Device(r),
+		ID: s.cookies.get(r, browserCookie), Session: s.cookies.get(r, sessionCookie), From: s.cfg.Device(r), Address: s.cfg.Address(r),
 	}
 }
 
@@ -110,9 +127,17 @@ func newOriginCheck(issuer *url.URL) (*http.CrossOriginProtection, error) {
 	return check, nil
 }
 
+// overTLS keeps a browser that was here over TLS from coming without it, for a year (RFC 6797,
+// W-14). It speaks for the issuer's host alone: whether its subdomains, and browsers that were
+// never here (preload), can do without plain HTTP is for the owner of the domain to say.
+var overTLS = []string{"max-age=31536000"}
+
 // page answers errors of h with a page: whoever is there is a person.
 func (s *Server) page(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if s.secure {
+			w.Header()["Strict-Transport-Security"] = overTLS
+		}
 		err := protect(h, w, r)
 		if err == nil {
 			return nil

@@ -83,6 +83,32 @@ func TestCookies(t *testing.T) {
 	}
 }
 
+// B-11: a browser in which somebody has signed in keeps its cookie, so that it is known the next
+// time; the session ends with it. Where no password is kept here nobody is throttled, either.
+func TestKnownBrowserKeepsItsCookie(t *testing.T) {
+	t.Parallel()
+	for _, own := range []bool{true, false} {
+		cfg := config(services{})
+		cfg.Browsing, cfg.Passwords = browsing{seen: new(grants.Browser)}, nil
+		if own {
+			cfg.Passwords = struct{ Passwords }{}
+		}
+		h := newServer(t, cfg).Handler()
+		form := url.Values{"request": {parkedID}, "form_token": {formToken(adas, "/login", parkedID)}, "username": {"ada"}, "password": {"x"}}
+
+		cookies := post(h, "/login", formType, form.Encode(), "Cookie", "__Host-authd_browser="+adas).Result().Cookies()
+
+		if len(cookies) == 0 || cookies[0].Name != "__Host-authd_session" || cookies[0].MaxAge != 0 {
+			t.Fatalf("cookies %v, want the session's first", cookies)
+		}
+		kept := len(cookies) == 2 && cookies[1].Name == "__Host-authd_browser" && cookies[1].Value == adas && cookies[1].MaxAge == 90*24*60*60 &&
+			cookies[1].Secure && cookies[1].HttpOnly
+		if kept != own {
+			t.Errorf("own passwords: %t, cookies %v", own, cookies)
+		}
+	}
+}
+
 // The pages find their stylesheet, also where the issuer has a path.
 func TestStaticFiles(t *testing.T) {
 	t.Parallel()
@@ -138,7 +164,7 @@ func TestStrangeCookies(t *testing.T) {
 // W-03, W-18: no form of another site is let through, on any path and however it is written.
 func TestCrossSiteForms(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, config(services{}))
+	s := newServer(t, everyPage())
 	forms := 0
 	for _, rt := range s.pageRoutes() {
 		if rt.method != http.MethodPost {
@@ -153,7 +179,7 @@ func TestCrossSiteForms(t *testing.T) {
 			}
 		}
 	}
-	if forms < 2 {
+	if forms < 5 {
 		t.Errorf("only %d forms", forms)
 	}
 }

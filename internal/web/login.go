@@ -72,7 +72,7 @@ func (s *Server) signedIn(
 	w http.ResponseWriter, r *http.Request, next grants.Next, session string, err error, again func(status int, problem pages.Problem) error,
 ) error {
 	if session != "" {
-		s.cookies.set(w, sessionCookie, session)
+		s.setSession(w, s.browser(r), session)
 	}
 	refusal, isRefusal := errors.AsType[*oauth.Error](err)
 	switch {

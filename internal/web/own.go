@@ -112,7 +112,7 @@ func (s *Server) changeOwnPassword(w http.ResponseWriter, r *http.Request, b gra
 	session, err := s.cfg.Passwords.ChangeOwnPassword(r.Context(), b, current, password)
 	if err == nil {
 		b.Session = session
-		s.cookies.set(w, sessionCookie, session)
+		s.setSession(w, b, session)
 	}
 	return s.did(w, r, b, pages.PasswordChanged, err)
 }

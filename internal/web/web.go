@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -148,6 +149,9 @@ type Config struct {
 	// Device is asked with each sign-in and token request where it came from, to be kept
 	// with the family. Nil: nothing is kept.
 	Device func(*http.Request) oauth.Device
+	// Address is whom the limits of sign-ins count a request for; it is not kept. Nil, and the
+	// zero address: nobody.
+	Address func(*http.Request) netip.Addr
 	// Unavailable reports whether an error is a storage fault: 503 instead of 500.
 	Unavailable func(error) bool
 	// Checks make /readyz fail. They run one after the other, within 2 s in all.
@@ -177,6 +181,7 @@ type Server struct {
 	pages   *pages.Pages
 	cookies cookies
 	origins *http.CrossOriginProtection
+	secure  bool // the issuer is https
 }
 
 // New does no I/O. It returns an error for an issuer whose path cannot be a route.
@@ -206,7 +211,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) turnPagesOn(issuer *url.URL) (err error) {
-	s.cookies = newCookies(issuer)
+	s.cookies, s.secure = newCookies(issuer), issuer.Scheme == "https"
 	if s.origins, err = newOriginCheck(issuer); err != nil {
 		return err
 	}
@@ -220,6 +225,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Device == nil {
 		c.Device = func(*http.Request) oauth.Device { return oauth.Device{} }
+	}
+	if c.Address == nil {
+		c.Address = func(*http.Request) netip.Addr { return netip.Addr{} }
 	}
 	if c.Unavailable == nil {
 		c.Unavailable = func(error) bool { return false }

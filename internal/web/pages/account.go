@@ -2,6 +2,7 @@ package pages
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-authd/authd/internal/oauth"
@@ -28,6 +29,9 @@ type Device struct {
 	Address, UserAgent    string // empty: not kept
 	Current               bool
 }
+
+// AddressParts are what an address may be broken between: one of IPv6 is longer than a line.
+func (d Device) AddressParts() []string { return strings.SplitAfter(d.Address, ":") }
 
 // App is a client that was allowed something.
 type App struct {

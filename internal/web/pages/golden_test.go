@@ -38,7 +38,7 @@ func goldens() map[string]View {
 			Action: "/tenant/account", FormToken: "tok", Username: "ada", Now: now, MinPassword: 15, Done: Ended,
 			Devices: []Device{
 				{ID: "s1", CreatedAt: now.Add(-30 * time.Hour), LastUsedAt: now, Address: "203.0.113.7", UserAgent: chrome, Current: true},
-				{ID: "f2", Client: "Orders", CreatedAt: now.Add(-900 * time.Hour), LastUsedAt: now.Add(-3 * time.Hour), UserAgent: "orders/1.4 (linux)"},
+				{ID: "f2", Client: "Orders", CreatedAt: now.Add(-900 * time.Hour), LastUsedAt: now.Add(-3 * time.Hour), Address: "2001:db8::7", UserAgent: "orders/1.4 (linux)"},
 				{ID: "f3", Client: "Report"},
 			},
 			Apps: []App{{ID: "a1", Client: "Orders", Scopes: []string{"openid", "orders:read"}, AllowedAt: now.Add(-900 * time.Hour)}},

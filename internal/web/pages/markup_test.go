@@ -11,15 +11,15 @@ import (
 
 // Each rule holds of every page: what is wrong is returned as a sentence.
 var rules = map[string]func(doc *html.Node) []string{
-	"the page says its language, title and width":           ruleHead,
-	"there is one main part, one header and one heading":    ruleLandmarks,
-	"ids are unique, and what refers to one finds it":       ruleIDs,
-	"every field that is seen has a label and autocomplete": ruleFields,
-	"every form is a POST with the form's token":            ruleForms,
-	"at most one field takes the focus, and it is empty":    ruleFocus,
-	"nothing is inline (A-12, W-08)":                        ruleInline,
-	"nothing comes from elsewhere (A-12)":                   ruleOrigin,
-	"a button says what it does":                            ruleButtons,
+	"the page says its language, title and width":          ruleHead,
+	"there is one main part, one header and one heading":   ruleLandmarks,
+	"ids are unique, and what refers to one finds it":      ruleIDs,
+	"a field has a label, and takes what is pasted (W-20)": ruleFields,
+	"every form is a POST with the form's token":           ruleForms,
+	"at most one field takes the focus, and it is empty":   ruleFocus,
+	"nothing is inline (A-12, W-08)":                       ruleInline,
+	"nothing comes from elsewhere (A-12)":                  ruleOrigin,
+	"a button says what it does":                           ruleButtons,
 }
 
 func TestMarkup(t *testing.T) {
@@ -46,9 +46,10 @@ func TestMarkupRulesCatch(t *testing.T) {
 		{"ids are unique, and what refers to one finds it", `<p id="a"><p id="a">`},
 		{"ids are unique, and what refers to one finds it", `<label for="x">`},
 		{"ids are unique, and what refers to one finds it", `<input aria-describedby="x">`},
-		{"every field that is seen has a label and autocomplete", `<input id="x" autocomplete="username">`},
-		{"every field that is seen has a label and autocomplete", `<label for="x">X</label><input id="x">`},
-		{"every field that is seen has a label and autocomplete", `<label for="x">X</label><input id="x" type="password" maxlength="20" autocomplete="new-password">`},
+		{"a field has a label, and takes what is pasted (W-20)", `<input id="x" autocomplete="username">`},
+		{"a field has a label, and takes what is pasted (W-20)", `<label for="x">X</label><input id="x">`},
+		{"a field has a label, and takes what is pasted (W-20)", `<label for="x">X</label><input id="x" type="password" maxlength="20" autocomplete="new-password">`},
+		{"a field has a label, and takes what is pasted (W-20)", `<label for="x">X</label><input id="x" type="text" autocomplete="new-password">`},
 		{"every form is a POST with the form's token", `<form action="/x"></form>`},
 		{"every form is a POST with the form's token", `<form method="post" action="/x"></form>`},
 		{"at most one field takes the focus, and it is empty", `<input autofocus><input autofocus>`},
@@ -137,6 +138,9 @@ func ruleFields(doc *html.Node) (wrong []string) {
 		}
 		if hint, _ := attr(in, "autocomplete"); !slices.Contains([]string{"username", "current-password", "new-password"}, hint) {
 			wrong = append(wrong, "autocomplete of "+id)
+		}
+		if hint, _ := attr(in, "autocomplete"); strings.HasSuffix(hint, "-password") != (kind == "password") {
+			wrong = append(wrong, "type of "+id)
 		}
 		if _, cut := attr(in, "maxlength"); cut && kind == "password" { // a paste would be cut off in silence
 			wrong = append(wrong, "maxlength of "+id)
