@@ -24,6 +24,7 @@ func (c Client) internal() oauth.Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 	}
 }
 
@@ -34,6 +35,7 @@ func publicClient(c oauth.Client) Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}
