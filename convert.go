@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/go-authd/authd/internal/backchannel"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/tokens"
@@ -108,6 +109,16 @@ func publicKeyEvent(e keys.Event) Event {
 		return KeyRevoked{string(e.Revocation.Ring), e.Revocation.KID}
 	case keys.Expired:
 		return KeyExpired{string(e.Ring), e.KID}
+	}
+	return nil
+}
+
+func publicLogoutEvent(e backchannel.Event) Event {
+	switch e := e.(type) {
+	case backchannel.Delivered:
+		return LogoutDelivered(e)
+	case backchannel.GivenUp:
+		return LogoutGivenUp(e)
 	}
 	return nil
 }

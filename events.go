@@ -12,6 +12,9 @@ func (c *Config) emitter() func(context.Context, Event) {
 		host = func(context.Context, Event) {}
 	}
 	return func(ctx context.Context, e Event) {
+		if _, ok := e.(SubjectEnded); ok {
+			c.sessionEnded.Give()
+		}
 		level, message, attrs := describe(e)
 		c.Logger.LogAttrs(ctx, level, message, attrs...)
 		host(ctx, e)
@@ -56,6 +59,14 @@ func describe(e Event) (slog.Level, string, []slog.Attr) {
 		return slog.LevelInfo, "subject ended", []slog.Attr{str("sub", e.Subject)}
 	case ClientEnded:
 		return slog.LevelInfo, "client ended", []slog.Attr{str("client_id", e.ClientID)}
+	case LogoutDelivered:
+		return slog.LevelInfo, "client told of logout", []slog.Attr{
+			str("client_id", e.ClientID), str("sub", e.Subject), str("fid", e.FamilyID), slog.Int("attempts", e.Attempts),
+		}
+	case LogoutGivenUp:
+		return slog.LevelError, "client could not be told of logout", []slog.Attr{
+			str("client_id", e.ClientID), str("sub", e.Subject), str("fid", e.FamilyID), slog.Int("attempts", e.Attempts),
+		}
 	case KeyRotated, KeyAnnounced, KeyRevoked, KeyExpired:
 		return describeKeyEvent(e)
 	}

@@ -60,8 +60,8 @@ type RequestInfo struct {
 }
 
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
-// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
-// [KeyRotated], [KeyRevoked] and [KeyExpired].
+// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded], [LogoutDelivered],
+// [LogoutGivenUp], [KeyAnnounced], [KeyRotated], [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
 // GrantIssued: an access token was issued, and with FamilyID maybe a refresh token.
@@ -97,6 +97,20 @@ type SubjectEnded struct{ Subject string }
 // ClientEnded: all that a client was given was ended.
 type ClientEnded struct{ ClientID string }
 
+// LogoutDelivered: a client has confirmed that it was told of the end of a session (OIDC
+// Back-Channel Logout). FamilyID is the sid of the ID tokens that it got there.
+type LogoutDelivered struct {
+	ClientID, Subject, FamilyID string
+	Attempts                    int
+}
+
+// LogoutGivenUp: a client could not be told of the end of a session for an hour, and is not
+// told any more: there, the person may still be signed in.
+type LogoutGivenUp struct {
+	ClientID, Subject, FamilyID string
+	Attempts                    int
+}
+
 // KeyAnnounced: a key is published, and signs after the next rotation.
 type KeyAnnounced struct{ Ring, KeyID string }
 
@@ -118,6 +132,8 @@ func (ForeignTokenRefused) isEvent() {}
 func (TokenRevoked) isEvent()        {}
 func (SubjectEnded) isEvent()        {}
 func (ClientEnded) isEvent()         {}
+func (LogoutDelivered) isEvent()     {}
+func (LogoutGivenUp) isEvent()       {}
 func (KeyAnnounced) isEvent()        {}
 func (KeyRotated) isEvent()          {}
 func (KeyRevoked) isEvent()          {}

@@ -108,7 +108,8 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 	cfg := grants.Config{
 		DB: a.db, Keys: rings, Tokens: t, Issuer: c.Issuer, AccessTTL: c.AccessTokenTTL, Random: c.Random,
 		Authenticator: a.users, Accounts: a.users, Codes: c.SignInPages,
-		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
+		OnSessionEnd: c.sessionEnded.Give,
+		OnIssue:      func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
 	}
 	if c.Authenticator != nil {
 		cfg.Authenticator, cfg.Accounts = hostUsers{hostSubjects{a.db, c.Now}, c.Authenticator}, nil

@@ -68,7 +68,7 @@ func (m *metrics) event(_ context.Context, e authd.Event) {
 
 var eventNames = []string{
 	"grant_issued", "family_revoked", "reuse_detected", "db_rollback_suspected", "grace_replayed",
-	"foreign_token_refused", "token_revoked", "subject_ended", "client_ended",
+	"foreign_token_refused", "token_revoked", "subject_ended", "client_ended", "logout_delivered", "logout_given_up",
 	"key_announced", "key_rotated", "key_revoked", "key_expired",
 }
 
@@ -93,6 +93,10 @@ func eventName(e authd.Event) string {
 		return "subject_ended"
 	case authd.ClientEnded:
 		return "client_ended"
+	case authd.LogoutDelivered:
+		return "logout_delivered"
+	case authd.LogoutGivenUp:
+		return "logout_given_up"
 	case authd.KeyAnnounced:
 		return "key_announced"
 	case authd.KeyRotated:

@@ -27,6 +27,8 @@ func TestEventNames(t *testing.T) {
 		authd.TokenRevoked{},
 		authd.SubjectEnded{},
 		authd.ClientEnded{},
+		authd.LogoutDelivered{},
+		authd.LogoutGivenUp{},
 		authd.KeyAnnounced{},
 		authd.KeyRotated{},
 		authd.KeyRevoked{},

@@ -54,6 +54,7 @@ func (s *Service) EndDevice(ctx context.Context, b Browser, id string) error {
 		return s.cfg.Tokens.EndFamilyOf(ctx, session.Subject, id)
 	}
 	err = s.cfg.DB.EndSessionOf(ctx, session.Subject, sha256)
+	s.cfg.OnSessionEnd()
 	if isNotFound(err) {
 		return nil
 	}
@@ -73,6 +74,7 @@ func (s *Service) EndOtherDevices(ctx context.Context, b Browser) error {
 	if err := s.cfg.DB.EndOtherSessions(ctx, session.Subject, session.SHA256); err != nil {
 		return err
 	}
+	s.cfg.OnSessionEnd()
 	return s.endFamilies(ctx, session, "")
 }
 

@@ -25,6 +25,9 @@ func (s *Service) startSession(ctx context.Context, who oauth.Authentication, us
 		n.Replaces = oauth.SecretOf(b.Session).SHA256
 	}
 	_, err = s.cfg.DB.InsertSession(ctx, n)
+	if n.Replaces != nil {
+		s.cfg.OnSessionEnd() // also where the new one is refused
+	}
 	if isNotFound(err) {
 		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
 	}
@@ -37,6 +40,7 @@ func (s *Service) startSession(ctx context.Context, who oauth.Authentication, us
 // EndSession ends a session, and with it the codes that came of it and are not used yet.
 func (s *Service) EndSession(ctx context.Context, session string) error {
 	err := s.cfg.DB.EndSession(ctx, oauth.SecretOf(session).SHA256)
+	s.cfg.OnSessionEnd()
 	if isNotFound(err) {
 		return nil
 	}

@@ -44,6 +44,7 @@ func (s *Service) SignOut(ctx context.Context, query string, b Browser, confirme
 	if err := s.cfg.Tokens.SignOut(ctx, o.session, o.family()); err != nil {
 		return SigningOut{}, err
 	}
+	s.cfg.OnSessionEnd()
 	o.Return = o.isRegistered() && (o.session != nil || o.isProven())
 	o.Link = o.isRegistered() && !o.Return
 	return o.SigningOut, nil
