@@ -66,6 +66,14 @@ func (s *server) event() backchannel.Event {
 	}
 }
 
+// sweepUntil sweeps until there is an event: a client that has just failed may get its peace
+// from the end of one sweep to the next.
+func (s *server) sweepUntil() {
+	for len(s.events) == 0 {
+		s.sweep <- time.Now()
+	}
+}
+
 func (s *server) want(e backchannel.Event) {
 	s.t.Helper()
 	if diff := cmp.Diff(e, s.event()); diff != "" {
