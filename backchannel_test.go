@@ -68,7 +68,7 @@ func (r *relyingParty) verified(raw string) map[string]any {
 		r.t.Error(err)
 		return nil
 	}
-	jws, err := gojose.ParseSigned(raw, []gojose.SignatureAlgorithm{gojose.RS256})
+	jws, err := gojose.ParseSignedCompact(raw, []gojose.SignatureAlgorithm{gojose.RS256})
 	if err != nil {
 		r.t.Error(err)
 		return nil

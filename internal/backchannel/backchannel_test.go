@@ -227,33 +227,30 @@ func TestPlacesAreBounded(t *testing.T) {
 		register(t, pool, id)
 		notice(t, pool, id, "1")
 	}
-	var mu sync.Mutex
-	var now, most int
-	full := make(chan struct{})
+	began, leave := make(chan struct{}, n), make(chan struct{})
 	s := serve(t, pool, func(context.Context, string, string) (int, error) {
-		mu.Lock()
-		now++
-		if most = max(most, now); now == backchannel.MaxClients && most == now {
-			select {
-			case <-full:
-			default:
-				close(full)
-			}
-		}
-		mu.Unlock()
-		<-full // nobody leaves before all places are taken
-		mu.Lock()
-		defer mu.Unlock()
-		now--
+		began <- struct{}{}
+		<-leave
 		return 200, nil
 	})
-
-	for range n {
-		s.event()
+	for range backchannel.MaxClients {
+		<-began
 	}
 
-	if most != backchannel.MaxClients {
-		t.Errorf("%d at once, want %d", most, backchannel.MaxClients)
+	for range 50 { // whoever were one too many would be at it by then
+		s.sweep <- time.Now()
+	}
+
+	var claimed int
+	if err := pool.QueryRow(t.Context(), `select count(*) from authd.logout_notices where attempts > 0`).Scan(&claimed); err != nil {
+		t.Fatal(err)
+	}
+	if claimed != backchannel.MaxClients {
+		t.Errorf("%d at once, want %d", claimed, backchannel.MaxClients)
+	}
+	close(leave)
+	for range n {
+		s.event()
 	}
 }
 
