@@ -120,4 +120,13 @@ func await(t *testing.T, pool *pgxpool.Pool, sql string) {
 	}
 }
 
+// count counts the notices for which a condition holds.
+func count(t *testing.T, pool *pgxpool.Pool, condition string) (n int) {
+	t.Helper()
+	if err := pool.QueryRow(t.Context(), `select count(*) from authd.logout_notices where `+condition).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 const noNotices = `not exists (select from authd.logout_notices)`
