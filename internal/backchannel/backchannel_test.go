@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +253,19 @@ func TestPlacesAreBounded(t *testing.T) {
 	close(leave)
 	for range n {
 		s.event()
+	}
+}
+
+// Whoever was not given a place comes first the next time.
+func TestPlacesGoRound(t *testing.T) {
+	t.Parallel()
+	for last, want := range map[string]string{"": "a b c", "a": "b c a", "b": "c a b", "bb": "c a b", "c": "a b c", "d": "a b c"} {
+		if got := strings.Join(backchannel.After(last, []string{"c", "a", "b"}), " "); got != want {
+			t.Errorf("after %q: %s, want %s", last, got, want)
+		}
+	}
+	if got := backchannel.After("a", nil); len(got) != 0 {
+		t.Errorf("of none: %v", got)
 	}
 }
 

@@ -2,7 +2,7 @@ package backchannel
 
 import (
 	"context"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -47,6 +47,7 @@ const (
 type round struct {
 	courier *Courier
 	clients map[string]state
+	last    string // that was given a worker
 	done    chan result
 	workers sync.WaitGroup
 }
@@ -64,25 +65,33 @@ func (r *round) wakeResting() {
 	}
 }
 
-// dispatch gives each client that has to be told something a worker, as far as there are any:
-// in no order, so that none is always the last.
+// dispatch gives each client that has to be told something a worker, as far as there are any.
 func (r *round) dispatch(ctx context.Context) {
 	ids, err := r.courier.cfg.DB.ClientsWithNotices(ctx)
 	if err != nil && ctx.Err() == nil {
 		r.courier.cfg.Logger.WarnContext(ctx, "upkeep", "table", "logout_notices", "err", err)
 	}
-	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	free := maxClients
 	for _, s := range r.clients {
 		if s == busy {
 			free--
 		}
 	}
-	for _, id := range ids {
+	for _, id := range after(r.last, ids) {
 		if free > 0 && r.clients[id] == 0 {
 			free--
-			r.clients[id] = busy
+			r.clients[id], r.last = busy, id
 			r.workers.Go(func() { r.done <- result{id, r.courier.tell(ctx, id)} })
 		}
 	}
+}
+
+// after puts those first that come after last, so that nobody waits for a place for ever.
+func after(last string, ids []string) []string {
+	slices.Sort(ids)
+	i, found := slices.BinarySearch(ids, last)
+	if found {
+		i++
+	}
+	return slices.Concat(ids[i:], ids[:i])
 }
