@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"testing"
@@ -213,31 +214,55 @@ func TestWhoTakesPart(t *testing.T) {
 }
 
 // A session that ends while a code of it is exchanged ends after the exchange, and its client
-// is told; so is it when the whole person is ended.
+// is told; so is it when the whole person is ended. F-43: whatever the default isolation is.
 func TestNoticeOfAnExchangeThatWasUnderWay(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*testing.T, *db.DB, []byte) error{
-		"session": func(t *testing.T, d *db.DB, s []byte) error { return d.EndSession(t.Context(), s) },
-		"subject": func(t *testing.T, d *db.DB, _ []byte) error { _, err := d.EndSubject(t.Context(), "ada"); return err },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			pool, d, code, session := rpExchange(t)
-			x := begin(t, d, code)
-			ended := make(chan error, 1)
-			go func() { ended <- end(t, d, session.SHA256) }()
-			dbtest.WaitForLocks(t, pool, 1)
-
-			_, _, errRedeem := x.Redeem(t.Context(), code.SHA256, openIDFamily(x))
-
-			if err := errors.Join(<-ended, errRedeem); err != nil {
-				t.Fatal(err)
-			}
-			if n, left := count(t, pool, "logout_notices"), count(t, pool, "session_clients"); n != 1 || left != 0 {
-				t.Errorf("%d notices, %d clients left in the session", n, left)
-			}
-		})
+	ends := map[string]func(ctx context.Context, d *db.DB, session []byte) error{
+		"its session ends":       func(ctx context.Context, d *db.DB, s []byte) error { return d.EndSession(ctx, s) },
+		"its person ends it":     func(ctx context.Context, d *db.DB, s []byte) error { return d.EndSessionOf(ctx, "ada", s) },
+		"its person is disabled": func(ctx context.Context, d *db.DB, _ []byte) error { return d.DisableSubject(ctx, "ada") },
+		"its person is ended": func(ctx context.Context, d *db.DB, _ []byte) error {
+			_, err := d.EndSubject(ctx, "ada")
+			return err
+		},
+		"its person signs out": func(ctx context.Context, d *db.DB, s []byte) error {
+			_, err := d.SignOut(ctx, s, "", "", "logout")
+			return err
+		},
 	}
+	for _, isolation := range []string{"read committed", "serializable"} {
+		for name, end := range ends {
+			t.Run(name+", "+isolation, func(t *testing.T) {
+				t.Parallel()
+				pool, d, code, session := rpExchange(t)
+				isolate(t, pool, isolation)
+				x := begin(t, d, code)
+				ended := make(chan error, 1)
+				go func() { ended <- end(t.Context(), d, session.SHA256) }()
+				dbtest.WaitForLocks(t, pool, 1)
+
+				_, _, errRedeem := x.Redeem(t.Context(), code.SHA256, openIDFamily(x))
+
+				if err := errors.Join(<-ended, errRedeem); err != nil {
+					t.Fatal(err)
+				}
+				if n, left := count(t, pool, "logout_notices"), count(t, pool, "session_clients"); n != 1 || left != 0 {
+					t.Errorf("%d notices, %d clients left in the session", n, left)
+				}
+			})
+		}
+	}
+}
+
+// isolate sets the database's default isolation.
+func isolate(t *testing.T, pool *pgxpool.Pool, level string) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), `do $$ begin execute format(
+		'alter database %I set default_transaction_isolation = "`+level+`"', current_database()); end $$`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.Reset()
 }
 
 // A notice belongs to one server at a time: while the claim of another is not committed, it is

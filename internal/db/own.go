@@ -89,7 +89,7 @@ const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject =
 
 // EndSessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
 func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) error {
-	_, err := write[struct{ Subject string }](ctx, d, "end session of subject", endSessionOf, sha256, subject)
+	_, err := writeCommitted[struct{ Subject string }](ctx, d, "end session of subject", endSessionOf, sha256, subject)
 	return err
 }
 
@@ -101,7 +101,7 @@ select count(*) as n from ended`
 
 // EndOtherSessions ends the sessions of the subject, but not keep.
 func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) error {
-	_, err := write[struct{ N int64 }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
+	_, err := writeCommitted[struct{ N int64 }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
 	return err
 }
 
