@@ -65,6 +65,12 @@ type Client struct {
 	// PostLogoutRedirectURIs are where a browser may go after a sign-out that the client
 	// asked for, compared exactly.
 	PostLogoutRedirectURIs []string
+	// BackchannelLogoutURI is where the client is told, by a signed token, that a session has
+	// ended in which it got ID tokens (OIDC Back-Channel Logout §2.2): an https URL on the
+	// open Internet, or http to a loopback address, which is used where the issuer is on one.
+	BackchannelLogoutURI string
+	// BackchannelLogoutSessionRequired says that the token must name the session. It always does.
+	BackchannelLogoutSessionRequired bool
 	// AllowedOrigins may call the token endpoint from a browser, beside those of the
 	// redirect URIs of a public client.
 	AllowedOrigins []string

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/go-authd/authd/internal/backchannel"
 	"github.com/go-authd/authd/internal/feed"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
@@ -16,12 +17,13 @@ import (
 // Server is an authorization server. Its methods may be called at the same time.
 type Server struct {
 	*Admin
-	rings  *keys.Rings
-	grants *grants.Service
-	web    *web.Server
-	upkeep *upkeep
-	feed   *feed.Feed
-	people hostSubjects
+	rings   *keys.Rings
+	grants  *grants.Service
+	web     *web.Server
+	upkeep  *upkeep
+	courier *backchannel.Courier // nil without sign-in pages
+	feed    *feed.Feed
+	people  hostSubjects
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -29,11 +31,12 @@ type Server struct {
 
 // New checks cfg, the database's schema and the key-encryption keys, makes the signing
 // keys of a database that has none, starts upkeep (reading and rotation of the key rings,
-// removal of dead rows) and returns a Server. It refuses a standby, and warns of settings under
+// removal of dead rows, delivery of logout tokens) and returns a Server. It refuses a standby, and warns of settings under
 // which a crash loses what was committed ([Diagnose] tells them all). It returns an error that wraps [ErrSchemaVersion] if
 // [Migrate] has to run first; New itself never changes the schema.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
+	cfg.sessionEnded = backchannel.NewHint()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -56,6 +59,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.upkeep = newUpkeep(s.db, cfg.Logger)
+	s.courier = newCourier(&cfg, s.db, t, s.emit)
 	s.start(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -64,6 +68,9 @@ func (s *Server) start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.done.Go(func() { s.rings.Run(ctx) })
 	s.done.Go(func() { s.upkeep.run(ctx) })
+	if s.courier != nil {
+		s.done.Go(func() { s.courier.Run(ctx) })
+	}
 }
 
 // Close stops upkeep and waits for it. It does not wait for requests: shut the HTTP

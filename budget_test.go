@@ -90,6 +90,11 @@ func TestBudgetPerRequest(t *testing.T) {
 			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Updated: 1},
 		},
 		{
+			"where the client wants to be told of a logout, an exchange keeps one row more",
+			func(m *metered) *http.Request { return m.exchangeAt("party", m.codeOf("party")) },
+			cost{Signatures: 2, RoundTrips: 2, Commits: 1, Inserted: 2, Updated: 1},
+		},
+		{
 			"userinfo is one read",
 			func(m *metered) *http.Request {
 				return m.bearer(http.MethodGet, "/oauth2/userinfo", m.tokens(m.exchangeOpenID()).Access, "")
@@ -247,6 +252,10 @@ func newMetered(t *testing.T) *metered {
 	m.register(authd.Client{
 		ID: "rp", GrantTypes: []string{"refresh_token", "authorization_code"}, Scopes: []string{"openid", "profile", "offline_access"},
 		RedirectURIs: []string{budgetCallback},
+	})
+	m.register(authd.Client{
+		ID: "party", GrantTypes: []string{"authorization_code"}, Scopes: []string{"openid"}, RedirectURIs: []string{budgetCallback},
+		BackchannelLogoutURI: "https://party.example/ended",
 	})
 	m.register(authd.Client{ID: "api", Audiences: []string{"https://api.example"}, ResourceServer: true})
 	if _, err := m.srv.CreateUser(t.Context(), authd.NewUser{Username: budgetUser, Password: budgetPassword}); err != nil {

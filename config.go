@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/go-authd/authd/internal/backchannel"
 	"github.com/go-authd/authd/internal/oauth"
 	"github.com/go-authd/authd/internal/outbound"
 )
@@ -134,8 +135,9 @@ type Config struct {
 	// Random is what keys, identifiers and secrets are made of. Default [rand.Reader].
 	Random io.Reader
 
-	withTimeout func(context.Context, time.Duration) (context.Context, context.CancelFunc) // of hooks; tests set it
-	outbound    outbound.Config                                                            // tests trust a server of their own
+	withTimeout  func(context.Context, time.Duration) (context.Context, context.CancelFunc) // of hooks; tests set it
+	sessionEnded backchannel.Hint                                                           // set by New
+	outbound     outbound.Config                                                            // tests trust a server of their own
 }
 
 // Bounds of the lifetimes.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/go-authd/authd/internal/backchannel"
 	"github.com/go-authd/authd/internal/grants"
 	"github.com/go-authd/authd/internal/keys"
 	"github.com/go-authd/authd/internal/oauth"
@@ -25,6 +26,7 @@ func (c Client) internal() oauth.Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, RequirePushedRequests: c.RequirePushedRequests, JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 	}
 }
 
@@ -35,6 +37,7 @@ func publicClient(c oauth.Client) Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
 		PKCEOptional: c.PKCEOptional, RequirePushedRequests: c.RequirePushedRequests, JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
+		BackchannelLogoutURI: c.BackchannelLogoutURI, BackchannelLogoutSessionRequired: c.BackchannelLogoutSessionRequired,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}
@@ -131,6 +134,16 @@ func publicKeyEvent(e keys.Event) Event {
 		return KeyRevoked{string(e.Revocation.Ring), e.Revocation.KID}
 	case keys.Expired:
 		return KeyExpired{string(e.Ring), e.KID}
+	}
+	return nil
+}
+
+func publicLogoutEvent(e backchannel.Event) Event {
+	switch e := e.(type) {
+	case backchannel.Delivered:
+		return LogoutDelivered(e)
+	case backchannel.GivenUp:
+		return LogoutGivenUp(e)
 	}
 	return nil
 }

@@ -13,6 +13,10 @@ func (c *Config) emitter() func(context.Context, Event) {
 		host = func(context.Context, Event) {}
 	}
 	return func(ctx context.Context, e Event) {
+		switch e.(type) {
+		case SubjectEnded, SessionEnded:
+			c.sessionEnded.Give()
+		}
 		level, message, attrs := describe(e)
 		c.Logger.LogAttrs(ctx, level, message, attrs...)
 		host(ctx, e)
@@ -63,6 +67,14 @@ func describe(e Event) (slog.Level, string, []slog.Attr) {
 		return describeSignIn(e)
 	case ConsentGiven, ConsentDenied, ConsentWithdrawn:
 		return describeConsent(e)
+	case LogoutDelivered:
+		return slog.LevelInfo, "client told of logout", []slog.Attr{
+			str("client_id", e.ClientID), str("sub", e.Subject), str("fid", e.FamilyID), slog.Int("attempts", e.Attempts),
+		}
+	case LogoutGivenUp:
+		return slog.LevelError, "client could not be told of logout", []slog.Attr{
+			str("client_id", e.ClientID), str("sub", e.Subject), str("fid", e.FamilyID), slog.Int("attempts", e.Attempts),
+		}
 	case KeyRotated, KeyAnnounced, KeyRevoked, KeyExpired:
 		return describeKeyEvent(e)
 	}

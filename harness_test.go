@@ -35,14 +35,25 @@ type harness struct {
 
 // lockedBuffer takes the log lines of many requests.
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu      sync.Mutex
+	b       bytes.Buffer
+	written sync.Cond
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.written.Broadcast()
 	return b.b.Write(p)
+}
+
+// await returns when text was written.
+func (b *lockedBuffer) await(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.written.L = &b.mu; !strings.Contains(b.b.String(), text); {
+		b.written.Wait()
+	}
 }
 
 func (b *lockedBuffer) String() string {

@@ -65,8 +65,8 @@ type RequestInfo struct {
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
 // [ForeignTokenRefused], [ConstantChallenge], [TokenRevoked], [SubjectEnded], [ClientEnded],
 // [SessionBegun], [SessionEnded], [SignInFailed], [SignInThrottled], [UserRegistered],
-// [ConsentGiven], [ConsentDenied], [ConsentWithdrawn], [KeyAnnounced], [KeyRotated],
-// [KeyRevoked] and [KeyExpired].
+// [ConsentGiven], [ConsentDenied], [ConsentWithdrawn], [LogoutDelivered], [LogoutGivenUp],
+// [KeyAnnounced], [KeyRotated], [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
 // GrantIssued: an access token was issued, and with FamilyID maybe a refresh token.
@@ -141,6 +141,20 @@ type ConsentDenied struct{ Subject, ClientID string }
 // operator.
 type ConsentWithdrawn struct{ Subject, ClientID, Reason string }
 
+// LogoutDelivered: a client has confirmed that it was told of the end of a session (OIDC
+// Back-Channel Logout). FamilyID is the sid of the ID tokens that it got there.
+type LogoutDelivered struct {
+	ClientID, Subject, FamilyID string
+	Attempts                    int
+}
+
+// LogoutGivenUp: a client could not be told of the end of a session for an hour, and is not
+// told any more: there, the person may still be signed in.
+type LogoutGivenUp struct {
+	ClientID, Subject, FamilyID string
+	Attempts                    int
+}
+
 // KeyAnnounced: a key is published, and signs after the next rotation.
 type KeyAnnounced struct{ Ring, KeyID string }
 
@@ -171,6 +185,8 @@ func (UserRegistered) isEvent()      {}
 func (ConsentGiven) isEvent()        {}
 func (ConsentDenied) isEvent()       {}
 func (ConsentWithdrawn) isEvent()    {}
+func (LogoutDelivered) isEvent()     {}
+func (LogoutGivenUp) isEvent()       {}
 func (KeyAnnounced) isEvent()        {}
 func (KeyRotated) isEvent()          {}
 func (KeyRevoked) isEvent()          {}

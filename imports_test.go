@@ -26,7 +26,7 @@ var rooms = map[string]room{
 	"": {
 		ours: []string{
 			"api", "sql", "internal/web", "internal/grants", "internal/clients", "internal/authn",
-			"internal/tokens", "internal/keys", "internal/feed", "internal/db", "internal/migrate", "internal/outbound",
+			"internal/tokens", "internal/keys", "internal/feed", "internal/db", "internal/migrate", "internal/outbound", "internal/backchannel",
 		},
 		theirs: []string{jose, pgxv5, chi, xcrypto, xsync},
 	},
@@ -55,6 +55,10 @@ var rooms = map[string]room{
 		never:  []string{"net/http"},
 	},
 	"internal/outbound": {},
+	"internal/backchannel": {
+		ours:  []string{"internal/tokens", "internal/db"},
+		never: []string{"net/http"},
+	},
 	"internal/authn": {
 		ours:   []string{"internal/tokens", "internal/keys", "internal/db"},
 		theirs: []string{argon2id, xcrypto, xsync, xtext},

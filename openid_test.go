@@ -186,6 +186,7 @@ func TestOpenIDThatIsOff(t *testing.T) {
 	for _, member := range []string{
 		"userinfo_endpoint", "end_session_endpoint", "scopes_supported", "subject_types_supported",
 		"id_token_signing_alg_values_supported", "claims_supported", "prompt_values_supported", "ui_locales_supported",
+		"backchannel_logout_supported", "backchannel_logout_session_supported",
 	} {
 		if off[member] != nil || have[member] == nil {
 			t.Errorf("%s is %v off and %v on", member, off[member], have[member])

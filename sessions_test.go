@@ -15,15 +15,6 @@ import (
 	"github.com/go-authd/authd/internal/dbtest"
 )
 
-func (h *harness) subject(name string) string {
-	h.t.Helper()
-	u, err := h.server.User(h.t.Context(), name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return u.Subject
-}
-
 func (h *harness) sessionsOf(name string) []authd.Session {
 	h.t.Helper()
 	list, err := h.server.Sessions(h.t.Context(), h.subject(name))

@@ -108,9 +108,10 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 	cfg := grants.Config{
 		DB: a.db, Keys: rings, Tokens: t, Issuer: c.Issuer, AccessTTL: c.AccessTokenTTL, Random: c.Random,
 		Authenticator: a.users, Accounts: a.users, Codes: c.SignInPages,
-		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
-		OnEvent: func(ctx context.Context, e grants.Event) { a.emit(ctx, publicGrantsEvent(e)) },
-		Now:     c.Now,
+		OnSessionEnd: c.sessionEnded.Give,
+		OnIssue:      func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
+		OnEvent:      func(ctx context.Context, e grants.Event) { a.emit(ctx, publicGrantsEvent(e)) },
+		Now:          c.Now,
 	}
 	if c.Authenticator != nil {
 		cfg.Authenticator, cfg.Accounts = hostUsers{hostSubjects{a.db}, c.Authenticator}, nil

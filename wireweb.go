@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 
+	"github.com/go-authd/authd/internal/backchannel"
 	"github.com/go-authd/authd/internal/clients"
 	"github.com/go-authd/authd/internal/db"
 	"github.com/go-authd/authd/internal/grants"
@@ -84,8 +86,28 @@ func newAuthenticator(c *Config, d *db.DB) *clients.Authenticator {
 		audiences = append(audiences, c.Issuer+"/oauth2/par")
 	}
 	return clients.NewAuthenticator(clients.AuthenticatorConfig{
-		DB: d, Fetch: outbound.New(c.outbound), Now: c.Now, Audiences: audiences,
+		DB: d, Fetch: c.outboundClient(), Now: c.Now, Audiences: audiences,
 	})
+}
+
+// outboundClient may post by http to this machine where the issuer is on it: there a developer
+// tries something out.
+func (c *Config) outboundClient() *outbound.Client {
+	cfg := c.outbound
+	issuer, err := url.Parse(c.Issuer)
+	cfg.Loopback = err == nil && oauth.IsLoopback(issuer.Hostname())
+	return outbound.New(cfg)
+}
+
+// newCourier is nil without the pages, where there are no sessions.
+func newCourier(c *Config, d *db.DB, t *tokens.Service, emit func(context.Context, Event)) *backchannel.Courier {
+	if !c.SignInPages {
+		return nil
+	}
+	return backchannel.New(backchannel.Config{
+		DB: d, Mint: t.MintLogout, Post: c.outboundClient().Post, Logger: c.Logger,
+		OnEvent: func(ctx context.Context, e backchannel.Event) { emit(ctx, publicLogoutEvent(e)) },
+	}, c.sessionEnded)
 }
 
 // unavailable are the faults that are answered with 503: storage, and rings that could

@@ -28,7 +28,8 @@ const (
 // A person signs in at a client that nobody here wrote, which checks all that OIDC Core
 // §3.1.3.7 has it check.
 func TestGoOIDC(t *testing.T) {
-	issuer := serveOpenID(t)
+	party := serveParty(t)
+	issuer := serveOpenID(t, party.URL+"/ended")
 	provider, err := oidc.NewProvider(t.Context(), issuer)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestGoOIDC(t *testing.T) {
 	client.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 	verifier := oauth2.GenerateVerifier()
 
-	code := signIn(t, client.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier), oidc.Nonce("n-1")))
+	code, browser := signIn(t, client.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier), oidc.Nonce("n-1")))
 	token, err := client.Exchange(t.Context(), code, oauth2.VerifierOption(verifier))
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +68,53 @@ func TestGoOIDC(t *testing.T) {
 	if next := verified(t, provider, again); next.Subject != id.Subject || next.Nonce != "" {
 		t.Errorf("after a refresh: subject %s, nonce %q", next.Subject, next.Nonce)
 	}
+
+	raw, _ := token.Extra("id_token").(string)
+	response, err := browser.Get(issuer + "/oauth2/logout?" + url.Values{"id_token_hint": {raw}}.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	party.wantLogout(provider, id, raw)
+}
+
+// party is the server of client shop, which is told of logouts.
+type party struct {
+	*httptest.Server
+	t      *testing.T
+	logout chan string
+}
+
+func serveParty(t *testing.T) party {
+	t.Helper()
+	p := party{t: t, logout: make(chan string, 10)}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { p.logout <- r.PostFormValue("logout_token") }))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// wantLogout checks the token that comes as OIDC Back-Channel Logout §2.6 has it, and that an ID
+// token is none, nor the other way round.
+func (p party) wantLogout(provider *oidc.Provider, id *oidc.IDToken, rawID string) {
+	p.t.Helper()
+	raw := <-p.logout
+	verifier := provider.Verifier(&oidc.Config{ClientID: "shop"})
+	logout, err := verifier.VerifyLogout(p.t.Context(), raw)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var claims struct {
+		SessionID string `json:"sid"`
+	}
+	if err := id.Claims(&claims); err != nil || logout.Subject != id.Subject || logout.SessionID != claims.SessionID || logout.SessionID == "" {
+		p.t.Errorf("logout of subject %q and session %q, want %q and %q: %v", logout.Subject, logout.SessionID, id.Subject, claims.SessionID, err)
+	}
+	if _, err := verifier.VerifyLogout(p.t.Context(), rawID); err == nil {
+		p.t.Error("an ID token is taken for a logout token")
+	}
+	if _, err := provider.Verifier(&oidc.Config{ClientID: "other"}).VerifyLogout(p.t.Context(), raw); err == nil {
+		p.t.Error("another client takes it, too")
+	}
 }
 
 // verified also refuses an ID token of another audience, to see that one is looked at.
@@ -89,8 +137,9 @@ func verified(t *testing.T, provider *oidc.Provider, token *oauth2.Token) *oidc.
 	return id
 }
 
-// serveOpenID returns the issuer of a server with client shop and one user.
-func serveOpenID(t *testing.T) string {
+// serveOpenID returns the issuer of a server with one user and client shop, which is told of
+// logouts at ended.
+func serveOpenID(t *testing.T, ended string) string {
 	t.Helper()
 	address, drop, err := createDatabase(t.Context())
 	if err != nil {
@@ -138,7 +187,7 @@ func serveOpenID(t *testing.T) string {
 	handler = server.Handler()
 	if _, _, err := server.CreateClient(t.Context(), authd.Client{
 		ID: "shop", AuthMethod: "none", RedirectURIs: []string{callback}, Scopes: []string{"openid", "profile", "offline_access"},
-		GrantTypes: []string{"authorization_code", "refresh_token"},
+		GrantTypes: []string{"authorization_code", "refresh_token"}, BackchannelLogoutURI: ended,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +202,8 @@ var (
 	action = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
 )
 
-// signIn goes through the pages as a browser does, and returns the code.
-func signIn(t *testing.T, start string) string {
+// signIn goes through the pages as a browser does, and returns the code and that browser.
+func signIn(t *testing.T, start string) (string, *http.Client) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -183,7 +232,7 @@ func signIn(t *testing.T, start string) string {
 	if err != nil || code == "" {
 		t.Fatalf("no code: %v", err)
 	}
-	return code
+	return code, browser
 }
 
 func filled(t *testing.T, page *http.Response) (*url.URL, url.Values) {

@@ -71,6 +71,7 @@ var eventNames = []string{
 	"foreign_token_refused", "constant_challenge", "token_revoked", "subject_ended", "client_ended",
 	"session_begun", "session_ended", "sign_in_failed", "sign_in_throttled", "user_registered",
 	"consent_given", "consent_denied", "consent_withdrawn",
+	"logout_delivered", "logout_given_up",
 	"key_announced", "key_rotated", "key_revoked", "key_expired",
 }
 
@@ -113,6 +114,10 @@ func eventName(e authd.Event) string {
 		return "consent_denied"
 	case authd.ConsentWithdrawn:
 		return "consent_withdrawn"
+	case authd.LogoutDelivered:
+		return "logout_delivered"
+	case authd.LogoutGivenUp:
+		return "logout_given_up"
 	case authd.KeyAnnounced:
 		return "key_announced"
 	case authd.KeyRotated:

@@ -18,6 +18,8 @@ type registrationFlags struct {
 	Audience       list           `name:"audience" placeholder:"URI" help:"What its tokens may be for, the first unless it asks for another; of a resource server: whose tokens it may introspect."`
 	RedirectURI    list           `name:"redirect-uri" placeholder:"URI" help:"Where people are sent back to, compared exactly."`
 	PostLogoutURI  list           `name:"post-logout-redirect-uri" placeholder:"URI" help:"Where people may be sent after a sign-out that the client asked for, compared exactly."`
+	LogoutURI      *string        `name:"backchannel-logout-uri" placeholder:"URI" help:"Where the client is told that a session has ended, by https on the open Internet. Empty: nowhere."`
+	LogoutSession  *bool          `name:"backchannel-logout-session-required" negatable:"" help:"The client must be told which session it was. It always is."`
 	AllowedOrigin  list           `name:"allowed-origin" placeholder:"ORIGIN" help:"Web pages that may call the token endpoint, beside those of the redirect URIs."`
 	AuthMethod     *string        `name:"auth-method" placeholder:"METHOD" help:"client_secret_basic (default), client_secret_post, private_key_jwt or none."`
 	JWKS           *string        `name:"jwks" placeholder:"FILE" help:"For private_key_jwt: a file with its public keys, as a JWK set. Replaces --jwks-uri."`
@@ -62,6 +64,8 @@ func (f *registrationFlags) apply(c *authd.Client) {
 			*l.into = l.from.values
 		}
 	}
+	set(&c.BackchannelLogoutURI, f.LogoutURI)
+	set(&c.BackchannelLogoutSessionRequired, f.LogoutSession)
 	set(&c.AuthMethod, f.AuthMethod)
 	if c.AuthMethod != "private_key_jwt" { // another method leaves the keys behind
 		c.JWKS, c.JWKSURI = nil, ""
@@ -95,6 +99,8 @@ type clientJSON struct {
 	Audience     []string           `json:"audience"`
 	RedirectURIs []string           `json:"redirect_uris"`
 	PostLogout   []string           `json:"post_logout_redirect_uris"`
+	LogoutURI    string             `json:"backchannel_logout_uri,omitempty"`
+	LogoutSid    bool               `json:"backchannel_logout_session_required"`
 	Origins      []string           `json:"allowed_origins"`
 	AuthMethod   string             `json:"token_endpoint_auth_method"`
 	JWKS         json.RawMessage    `json:"jwks,omitempty"`
@@ -119,6 +125,7 @@ func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
 		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), PostLogout: orEmpty(c.PostLogoutRedirectURIs),
+		LogoutURI: c.BackchannelLogoutURI, LogoutSid: c.BackchannelLogoutSessionRequired,
 		Origins: orEmpty(c.AllowedOrigins), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional), Pushed: c.RequirePushedRequests,
 		AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
@@ -138,6 +145,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 			"grant_types", strings.Join(c.GrantTypes, " "), "scope", strings.Join(c.Scopes, " "),
 			"audience", strings.Join(c.Audiences, " "), "redirect_uris", strings.Join(c.RedirectURIs, " "),
 			"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " "),
+			"backchannel_logout_uri", c.BackchannelLogoutURI, "backchannel_logout_session_required", yesNo(c.BackchannelLogoutSessionRequired),
 			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
 			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI, "pkce", pkceText(c.PKCEOptional),
 			"require_pushed_authorization_requests", yesNo(c.RequirePushedRequests),

@@ -36,6 +36,8 @@ func TestEventNames(t *testing.T) {
 		authd.ConsentGiven{},
 		authd.ConsentDenied{},
 		authd.ConsentWithdrawn{},
+		authd.LogoutDelivered{},
+		authd.LogoutGivenUp{},
 		authd.KeyAnnounced{},
 		authd.KeyRotated{},
 		authd.KeyRevoked{},

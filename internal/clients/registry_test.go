@@ -72,6 +72,8 @@ func TestCreateRefuses(t *testing.T) {
 		{"an audience with a fragment, RFC 8707 §2", oauth.Client{ID: "a", Audiences: []string{"https://a#b"}}, "audience"},
 		{"an audience that its ID tokens would have, X-10", oauth.Client{ID: "a", Scopes: oauth.Scopes{"openid"}, Audiences: []string{"https://b", "a"}}, "ID tokens"},
 		{"a post-logout URI with http", oauth.Client{ID: "a", PostLogoutRedirectURIs: []string{"http://a.example/bye"}}, "post-logout redirect URI must be https"},
+		{"a back-channel logout URI with http", oauth.Client{ID: "a", BackchannelLogoutURI: "http://a.example/ended"}, "backchannel_logout_uri must be an https URL"},
+		{"a session to be told of nowhere", oauth.Client{ID: "a", BackchannelLogoutSessionRequired: true}, "needs a backchannel_logout_uri"},
 		{"an audience with NUL", oauth.Client{ID: "a", Audiences: []string{"a\x00"}}, "audience"},
 		{"A-04: http that is not loopback", oauth.Client{ID: "a", RedirectURIs: []string{"http://a.example/cb"}}, "https"},
 		{"A-04: a fragment", oauth.Client{ID: "a", RedirectURIs: []string{"https://a.example/cb#x"}}, "fragment"},

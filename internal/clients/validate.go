@@ -22,7 +22,7 @@ const maxClientID = 128
 // §2) and the remedy.
 func Validate(c *oauth.Client) error {
 	checks := []func(*oauth.Client) error{
-		checkID, checkGrants, checkScopes, checkAudiences, checkURIs, checkLifetimes, checkKind, checkKeys,
+		checkID, checkGrants, checkScopes, checkAudiences, checkURIs, checkLogout, checkLifetimes, checkKind, checkKeys,
 	}
 	for _, check := range checks {
 		if err := check(c); err != nil {
@@ -114,6 +114,16 @@ func checkURIs(c *oauth.Client) error {
 	}
 	if len(c.RedirectURIs) > 100 || len(c.AllowedOrigins) > 100 || len(c.PostLogoutRedirectURIs) > 100 {
 		return invalid("more than 100 redirect URIs or allowed origins")
+	}
+	return nil
+}
+
+func checkLogout(c *oauth.Client) error {
+	if c.BackchannelLogoutURI != "" {
+		return oauth.CheckBackchannelLogoutURI(c.BackchannelLogoutURI)
+	}
+	if c.BackchannelLogoutSessionRequired {
+		return invalid("backchannel_logout_session_required needs a backchannel_logout_uri")
 	}
 	return nil
 }

@@ -147,7 +147,18 @@ func write[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (T
 
 // writeLocked is write for a row that others may hold for long. It returns [ErrLocked] as a
 // rotation does.
-func writeLocked[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (v T, err error) {
+func writeLocked[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (T, error) {
+	return transact[T](ctx, d, doing, []string{beginRotation, boundRotation}, sql, args)
+}
+
+// writeCommitted is write for a statement whose triggers have to see what others have committed
+// while it waited for locks, whatever the database's default isolation is.
+func writeCommitted[T any](ctx context.Context, d *DB, doing, sql string, args ...any) (T, error) {
+	return transact[T](ctx, d, doing, []string{beginRotation}, sql, args)
+}
+
+// transact is write in a transaction that begins as it says, in one round trip.
+func transact[T any](ctx context.Context, d *DB, doing string, begin []string, sql string, args []any) (v T, err error) {
 	if d.tx != nil {
 		return one[T](ctx, d, doing, sql, args...)
 	}
@@ -160,8 +171,9 @@ func writeLocked[T any](ctx context.Context, d *DB, doing, sql string, args ...a
 	r := &Rotation{conn: conn}
 	defer r.Rollback(ctx)
 	var b pgx.Batch
-	b.Queue(beginRotation)
-	b.Queue(boundRotation)
+	for _, s := range begin {
+		b.Queue(s)
+	}
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
 		v, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[T])
 		return err

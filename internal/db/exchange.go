@@ -139,6 +139,9 @@ func (x *Exchange) Redeem(ctx context.Context, sha256 []byte, n NewFamily) (f oa
 		return err
 	})
 	b.Queue(consumeCode, sha256, n.ID)
+	if x.isToBeTold(&n) {
+		b.Queue(joinSession, n.ID)
+	}
 	if err := x.commit(ctx, &b); err != nil {
 		return f, now, err
 	}
@@ -146,6 +149,12 @@ func (x *Exchange) Redeem(ctx context.Context, sha256 []byte, n NewFamily) (f oa
 		return f, now, ErrNotFound
 	}
 	return found.family(), found.Now, nil
+}
+
+// isToBeTold reports whether the client wants to hear of the end of the session, of which its
+// ID tokens tell (OIDC Back-Channel Logout §2.1).
+func (x *Exchange) isToBeTold(n *NewFamily) bool {
+	return n.SessionID != "" && n.Scopes.Has(oauth.ScopeOpenID) && x.Client.BackchannelLogoutURI != ""
 }
 
 const guessCode = `update authd.authorization_codes set wrong_guesses = wrong_guesses + 1 where sha256 = $1`

@@ -116,7 +116,7 @@ const endSessionOf = `delete from authd.sessions where sha256 = $1 and subject =
 
 // EndSessionOf returns [ErrNotFound] for somebody else's session, and for one that is over.
 func (d *DB) EndSessionOf(ctx context.Context, subject string, sha256 []byte) (EndedSession, error) {
-	return write[EndedSession](ctx, d, "end session of subject", endSessionOf, sha256, subject)
+	return writeCommitted[EndedSession](ctx, d, "end session of subject", endSessionOf, sha256, subject)
 }
 
 const endOtherSessions = `
@@ -127,7 +127,7 @@ select coalesce(array_agg(session_id::text), '{}') as sessions from ended`
 
 // EndOtherSessions ends the sessions of the subject, but not keep, and returns those.
 func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) ([]EndedSession, error) {
-	row, err := write[struct{ Sessions []string }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
+	row, err := writeCommitted[struct{ Sessions []string }](ctx, d, "end other sessions", endOtherSessions, subject, keep)
 	ended := make([]EndedSession, len(row.Sessions))
 	for i, id := range row.Sessions {
 		ended[i] = EndedSession{ID: id, Subject: subject}

@@ -63,7 +63,7 @@ func (r sessionRow) session() oauth.Session { return oauth.Session(r) }
 // InsertSession returns [ErrNotFound] if the subject has been ended or disabled since its
 // epoch was read.
 func (d *DB) InsertSession(ctx context.Context, n NewSession) (oauth.Session, error) {
-	row, err := write[sessionRow](ctx, d, "insert session", insertSession,
+	row, err := writeCommitted[sessionRow](ctx, d, "insert session", insertSession,
 		n.SHA256, n.Subject, n.Username, n.Epoch, n.Time, list(n.AMR), n.ACR,
 		address(n.Device), n.Device.UserAgent, n.Account, n.Replaces, n.KnownBrowser)
 	return row.session(), err
@@ -125,5 +125,5 @@ const endSession = `delete from authd.sessions where sha256 = $1` + endedSession
 
 // EndSession returns [ErrNotFound] for one that is over already.
 func (d *DB) EndSession(ctx context.Context, sha256 []byte) (EndedSession, error) {
-	return write[EndedSession](ctx, d, "end session", endSession, sha256)
+	return writeCommitted[EndedSession](ctx, d, "end session", endSession, sha256)
 }

@@ -36,7 +36,7 @@ returning epoch, ended_at, disabled_at`
 
 // EndSubject ends all grants of the subject in one row and returns its new epoch.
 func (d *DB) EndSubject(ctx context.Context, subject string) (Subject, error) {
-	return write[Subject](ctx, d, "end subject", endSubject, subject)
+	return writeCommitted[Subject](ctx, d, "end subject", endSubject, subject)
 }
 
 const disableSubject = `
@@ -47,7 +47,7 @@ returning epoch, ended_at, disabled_at`
 
 // DisableSubject ends all grants of the subject and refuses new ones until [DB.EnableSubject].
 func (d *DB) DisableSubject(ctx context.Context, subject string) error {
-	_, err := write[Subject](ctx, d, "disable subject", disableSubject, subject)
+	_, err := writeCommitted[Subject](ctx, d, "disable subject", disableSubject, subject)
 	return err
 }
 

@@ -87,5 +87,5 @@ returning ended.subject, ended.epoch`
 // in the statement that writes the new hash. It returns [ErrNotFound], and changes
 // nothing, if there is no such user or its epoch is not c.Epoch any more.
 func (d *DB) ChangePassword(ctx context.Context, c PasswordChange) (PasswordChanged, error) {
-	return write[PasswordChanged](ctx, d, "change password", changePassword, c.Key, c.Account, c.PasswordHash, c.Epoch)
+	return writeCommitted[PasswordChanged](ctx, d, "change password", changePassword, c.Key, c.Account, c.PasswordHash, c.Epoch)
 }

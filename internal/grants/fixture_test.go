@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,7 @@ type fixture struct {
 	mu     sync.Mutex
 	events []tokens.Event
 	told   []grants.Event
+	ends   atomic.Int64 // hints that a session may have ended
 }
 
 // options of a server under test.
@@ -105,7 +107,7 @@ func (f *fixture) build(o options) {
 	cfg := grants.Config{
 		DB: f.db, Keys: f.rings, Tokens: f.tokens, Issuer: issuer, AccessTTL: 10 * time.Minute,
 		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims, Codes: true,
-		OnEvent: f.recordEvent, Now: o.now,
+		OnEvent: f.recordEvent, Now: o.now, OnSessionEnd: func() { f.ends.Add(1) },
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users

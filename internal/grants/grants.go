@@ -30,6 +30,9 @@ type Config struct {
 	// endpoint.
 	Codes  bool
 	Random io.Reader
+	// OnSessionEnd is called when sessions of browsers may have ended, and that is committed.
+	// It must not block.
+	OnSessionEnd func()
 	// OnIssue is told of each issued grant. It must not block.
 	OnIssue func(context.Context, oauth.Grant)
 	// OnEvent is told of each change that was committed, and of each sign-in that was refused.
@@ -50,6 +53,9 @@ type Service struct {
 func New(cfg Config) *Service {
 	if cfg.OnIssue == nil {
 		cfg.OnIssue = func(context.Context, oauth.Grant) {}
+	}
+	if cfg.OnSessionEnd == nil {
+		cfg.OnSessionEnd = func() {}
 	}
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(context.Context, Event) {}

@@ -26,6 +26,9 @@ func (s *Service) startSession(ctx context.Context, who oauth.Authentication, us
 		n.Replaces = oauth.SecretOf(b.Session).SHA256
 	}
 	begun, err := s.cfg.DB.InsertSession(ctx, n)
+	if n.Replaces != nil {
+		s.cfg.OnSessionEnd() // also where the new one is refused
+	}
 	if isNotFound(err) {
 		err = oauth.Errorf(oauth.InvalidCredentials, "user name or password is wrong").Because("ended during the sign-in")
 	}
@@ -45,6 +48,7 @@ func (s *Service) EndSession(ctx context.Context, session string) error {
 // sessionsEnded is where every end of sessions passes, once it is committed. It tells of those
 // that this call ended; that one was over already is no error.
 func (s *Service) sessionsEnded(ctx context.Context, reason string, err error, ended ...db.EndedSession) error {
+	s.cfg.OnSessionEnd()
 	if isNotFound(err) {
 		return nil
 	}

@@ -15,6 +15,18 @@ func CheckRedirectURI(uri string) error { return checkURI("redirect URI", uri) }
 // (OIDC RP-Initiated Logout §3.1).
 func CheckPostLogoutURI(uri string) error { return checkURI("post-logout redirect URI", uri) }
 
+// CheckBackchannelLogoutURI returns a refusal for a URI to which no logout token would be sent
+// (OIDC Back-Channel Logout §2.2). Where its host leads to is seen when it is used.
+func CheckBackchannelLogoutURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || len(uri) > maxRedirectURI || !isURIText(uri) || u.Hostname() == "" || u.Opaque != "" || u.User != nil ||
+		strings.Contains(uri, "#") || strings.Contains(u.Host, "%") ||
+		u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(u.Hostname())) {
+		return Errorf(InvalidRequest, "backchannel_logout_uri must be an https URL, or http to a loopback address, without user, fragment and zone")
+	}
+	return nil
+}
+
 func checkURI(name, uri string) error {
 	refuse := func(why string) error { return Errorf(InvalidRequest, "%s %s", name, why) }
 	u, err := url.Parse(uri)

@@ -51,6 +51,44 @@ func TestCheckRedirectURI(t *testing.T) {
 	}
 }
 
+// OIDC Back-Channel Logout §2.2: an absolute URI, with a query maybe, and without a fragment.
+func TestCheckBackchannelLogoutURI(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, uri string
+		ok        bool
+	}{
+		{"https", "https://app.example.com/ended", true},
+		{"https with a port and a query", "https://app.example.com:8443/ended?code=1", true},
+		{"http to a loopback address", "http://127.0.0.1:4711/ended", true},
+		{"http to the IPv6 loopback address", "http://[::1]:4711/ended", true},
+		{"http to localhost", "http://localhost/ended", true},
+		{"http to anywhere else", "http://app.example.com/ended", false},
+		{"http to a private address", "http://10.0.0.1/ended", false},
+		{"a scheme of one's own domain, which nobody can be told by", "com.example.app:/ended", false},
+		{"a fragment", "https://app.example.com/ended#x", false},
+		{"an empty fragment", "https://app.example.com/ended#", false},
+		{"user information", "https://ada:secret@app.example.com/ended", false},
+		{"a zone", "https://[fe80::1%25eth0]/ended", false},
+		{"without a host", "https:///ended", false},
+		{"opaque", "https:app.example.com", false},
+		{"relative", "/ended", false},
+		{"longer than 2 KiB", "https://app.example.com/" + strings.Repeat("x", 2048), false},
+		{"a newline", "https://app.example.com/\r\nHost:evil", false},
+		{"a backslash", `https://app.example.com\@evil.example/`, false},
+		{"file", "file:///etc/passwd", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+
+			if err := CheckBackchannelLogoutURI(tt.uri); (err == nil) != tt.ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 // RFC 9700 §2.1: exact, but for the port of a loopback address (RFC 8252 §7.3).
 func TestMatchRedirectURI(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,12 @@ const (
 	AuthNone      AuthMethod = "none"            // public client
 )
 
-// The "typ" headers of the three kinds of token.
+// The "typ" headers of the kinds of token.
 const (
-	TypeAccessToken  = "at+jwt" // RFC 9068 §2.1
-	TypeRefreshToken = "rt+jwt" // ours: no verifier of access tokens takes it
-	TypeIDToken      = "JWT"    // OIDC Core §2 names none: the default of RFC 7519 §5.1
+	TypeAccessToken  = "at+jwt"     // RFC 9068 §2.1
+	TypeRefreshToken = "rt+jwt"     // ours: no verifier of access tokens takes it
+	TypeIDToken      = "JWT"        // OIDC Core §2 names none: the default of RFC 7519 §5.1
+	TypeLogoutToken  = "logout+jwt" // OIDC Back-Channel Logout §2.4
 )
 
 // UserPrefix begins the subject of every built-in user. A client may not be registered
@@ -45,9 +46,13 @@ type Client struct {
 	RedirectURIs []string
 	// PostLogoutRedirectURIs are where a browser may go after a sign-out.
 	PostLogoutRedirectURIs []string
-	AllowedOrigins         []string
-	Scopes                 Scopes
-	Audiences              []string
+	// BackchannelLogoutURI is where the client is told that a session has ended; "" for
+	// nowhere. What BackchannelLogoutSessionRequired requires, a sid, is always told.
+	BackchannelLogoutURI             string
+	BackchannelLogoutSessionRequired bool
+	AllowedOrigins                   []string
+	Scopes                           Scopes
+	Audiences                        []string
 	// AccessTTL and RefreshTTL are 0 where the server's defaults hold.
 	AccessTTL, RefreshTTL time.Duration
 	FirstParty            bool

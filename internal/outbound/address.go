@@ -40,6 +40,14 @@ func Public(to netip.AddrPort) error {
 	return nil
 }
 
+// loopback returns an error for an address of another machine.
+func loopback(to netip.AddrPort) error {
+	if !to.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("%s is not a loopback address", to.Addr())
+	}
+	return nil
+}
+
 // IsPublic: a is on the open Internet.
 func IsPublic(a netip.Addr) bool {
 	if a.Zone() != "" {

@@ -1,5 +1,5 @@
-// Package outbound gets documents from URLs that somebody else has chosen. Such a URL must
-// not reach what only this machine can reach.
+// Package outbound gets documents from URLs that somebody else has chosen, and posts to them.
+// Such a URL must not reach what only this machine can reach.
 package outbound
 
 import (
@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,33 +28,44 @@ const (
 type Config struct {
 	// Allow refuses addresses. Default [Public].
 	Allow func(netip.AddrPort) error
+	// Loopback lets [Client.Post] use http URIs, at loopback addresses alone: for a server on
+	// a developer's machine.
+	Loopback bool
 	// RootCAs verify servers. Default: the system's.
 	RootCAs *x509.CertPool
 }
 
-// Client gets documents.
-type Client struct{ http *http.Client }
+// Client gets documents and posts forms.
+type Client struct{ https, http *http.Client } // http is nil where it is not allowed
 
 // New does no I/O.
 func New(cfg Config) *Client {
 	if cfg.Allow == nil {
 		cfg.Allow = Public
 	}
-	dialer := &net.Dialer{Timeout: timeout, Control: guard(cfg.Allow)}
-	return &Client{&http.Client{
+	c := &Client{https: newHTTP(cfg.Allow, cfg.RootCAs)}
+	if cfg.Loopback {
+		c.http = newHTTP(loopback, cfg.RootCAs)
+	}
+	return c
+}
+
+func newHTTP(allow func(netip.AddrPort) error, roots *x509.CertPool) *http.Client {
+	dialer := &net.Dialer{Timeout: timeout, Control: guard(allow)}
+	return &http.Client{
 		Timeout: timeout,
 		// A redirect is an answer like any other that is no document.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // a proxy would look up the name itself, and connect to anything
 			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    timeout,
 			DisableKeepAlives:      true, // it is minutes until the next one
 			DisableCompression:     true, // what is small stays small
 			MaxResponseHeaderBytes: maxHeaderBytes,
 		},
-	}}
+	}
 }
 
 // guard looks at the address that is connected to, when the name has been looked up: a
@@ -79,7 +92,7 @@ func (c *Client) Get(ctx context.Context, uri string) ([]byte, error) {
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "authd")
-	resp, err := c.http.Do(req)
+	resp, err := c.https.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -92,4 +105,38 @@ func (c *Client) Get(ctx context.Context, uri string) ([]byte, error) {
 		err = fmt.Errorf("the answer has more than %d bytes", maxBytes)
 	}
 	return doc, err
+}
+
+// Post sends a form to an https URI, or an http one where [Config].Loopback allows it, and
+// returns the status of the answer, within 5 s and without redirects. Of the answer's body it
+// reads nothing. Its errors do not name the URI.
+func (c *Client) Post(ctx context.Context, uri string, form url.Values) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, uri, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, errors.New("not a URI")
+	}
+	client, err := c.of(req.URL.Scheme)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", "authd")
+	resp, err := client.Do(req)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+func (c *Client) of(scheme string) (*http.Client, error) {
+	switch {
+	case scheme == "https":
+		return c.https, nil
+	case scheme == "http" && c.http != nil:
+		return c.http, nil
+	}
+	return nil, errors.New("not an https URI")
 }

@@ -40,7 +40,7 @@ type metadata struct {
 	*openIDMetadata
 }
 
-// openIDMetadata is OIDC Discovery §3 and RP-Initiated Logout §2.1.
+// openIDMetadata is OIDC Discovery §3, RP-Initiated Logout §2.1 and Back-Channel Logout §2.1.
 type openIDMetadata struct {
 	UserInfoEndpoint   string   `json:"userinfo_endpoint"`
 	EndSessionEndpoint string   `json:"end_session_endpoint"`
@@ -50,6 +50,8 @@ type openIDMetadata struct {
 	Claims             []string `json:"claims_supported"`
 	Prompts            []string `json:"prompt_values_supported"`
 	UILocales          []string `json:"ui_locales_supported"`
+	BackchannelLogout  bool     `json:"backchannel_logout_supported"`
+	BackchannelSession bool     `json:"backchannel_logout_session_supported"` // tokens have a sid
 }
 
 // newOpenIDMetadata names the standard claims that somebody can supply: the host, or else the
@@ -57,12 +59,13 @@ type openIDMetadata struct {
 func newOpenIDMetadata(issuer string, host bool) *openIDMetadata {
 	m := &openIDMetadata{
 		UserInfoEndpoint: issuer + userInfoPath, EndSessionEndpoint: issuer + endSessionPath,
-		Scopes:       []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail},
-		SubjectTypes: []string{"public"},
-		IDTokenAlgs:  []string{"RS256"},
-		Claims:       []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
-		Prompts:      []string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelectAccount},
-		UILocales:    pages.Languages(),
+		Scopes:            []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail},
+		SubjectTypes:      []string{"public"},
+		IDTokenAlgs:       []string{"RS256"},
+		Claims:            []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"},
+		Prompts:           []string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelectAccount},
+		UILocales:         pages.Languages(),
+		BackchannelLogout: true, BackchannelSession: true,
 	}
 	if host {
 		m.Scopes = append(m.Scopes, oauth.ScopeAddress, oauth.ScopePhone)
