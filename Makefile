@@ -4,7 +4,7 @@ FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short rows rows-short mutants
+.PHONY: help demo test test-openssl race fuzz bench lint image integration browser examples soak soak-short storm storm-short rows rows-short mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,11 @@ image: ## the container image, authd:local
 
 integration: ## the image and PostgreSQL in containers, end to end
 	scripts/integration
+
+browser: ## people sign in, in headless Chromium
+	@scripts/test-setup
+	@scripts/chromium
+	$(WITH_POSTGRES) go -C browser test ./...
 
 soak: ## key rotations under load before verifiers of others, five minutes
 	scripts/soak
