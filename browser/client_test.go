@@ -159,3 +159,10 @@ func (v *visit) answer(t *testing.T) url.Values {
 	}
 	return v.answers[0]
 }
+
+// arrived returns how many answers came to the client.
+func (v *visit) arrived() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.answers)
+}

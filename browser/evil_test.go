@@ -38,8 +38,8 @@ func evil() http.Handler {
 	mux.HandleFunc("/ugly", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, `<!doctype html><title>Ugly</title><meta name="viewport" content="width=device-width"><h1>Ugly</h1>
-			<div style="width: 1000px; height: 100px"></div><a href="/x">x</a> <a href="/y">y</a>
-			<p style="margin: 100px; color: #999">pale</p><a href="/z">z</a>`)
+			<div style="width: 1000px; height: 100px"></div><p><a href="/x">x</a> <a href="/y">y</a></p>
+			<p style="margin: 100px; color: #999">pale</p><p><a href="/z">far</a></p><button style="height: 20px">low</button>`)
 	})
 	return mux
 }

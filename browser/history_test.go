@@ -35,7 +35,7 @@ func TestBackFromTheClientMakesNoSecondCode(t *testing.T) {
 		}
 		p.see("This page has expired")
 		p.reads("Go back to the application and begin again.")
-		p.at(issuer, get[string](p.tab, "location.pathname"))
+		p.on(issuer)
 	}
 
 	v.answer(t)
@@ -128,9 +128,9 @@ func TestAnExpiredPageSaysWhatToDo(t *testing.T) {
 
 			p.see("This page has expired")
 			p.reads("Go back to the application and begin again.")
-			p.at(issuer, get[string](p.tab, "location.pathname"))
-			if len(v.answers) != 0 || p.status() != 400 {
-				t.Errorf("%d answers came to the client, status %d; want none and 400", len(v.answers), p.status())
+			p.on(issuer)
+			if got := v.arrived(); got != 0 || p.status() != 400 {
+				t.Errorf("%d answers came to the client, status %d; want none and 400", got, p.status())
 			}
 			p.wantCodes(0)
 		})

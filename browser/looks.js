@@ -8,8 +8,8 @@ function sideways() {
   return reach > width ? [`${reach} px wide`] : []
 }
 
-// WCAG 2.2, 2.5.8: 24 by 24 px, or so far apart that circles of that size around small ones
-// meet no other target.
+// WCAG 2.2, 2.5.8: 24 by 24 px, or in a sentence so far apart that circles of that size around
+// small ones meet no other target.
 function targets() {
   const all = [...document.querySelectorAll("a[href], button, input")].filter(shown)
     .map(e => ({ e, r: e.getBoundingClientRect() }))
@@ -20,8 +20,8 @@ function targets() {
     const dx = Math.max(b.r.left - x, 0, x - b.r.right), dy = Math.max(b.r.top - y, 0, y - b.r.bottom)
     return Math.hypot(dx, dy) < 12 || isSmall(b) && Math.hypot(u - x, v - y) < 24
   }
-  return all.filter(a => isSmall(a) && all.some(b => b !== a && isNear(a, b)))
-    .map(a => `${name(a.e)} is ${a.r.width} × ${a.r.height} px and near another target`)
+  return all.filter(a => isSmall(a) && (!a.e.closest("p") || all.some(b => b !== a && isNear(a, b))))
+    .map(a => `${name(a.e)} is ${a.r.width} × ${a.r.height} px`)
 }
 
 // WCAG 2.2, 1.4.3. All colours are opaque or wholly transparent here; another is a fault.

@@ -19,7 +19,12 @@ type person struct {
 
 func newPerson(t *testing.T) *person {
 	t.Helper()
-	p := &person{name: newName("ada")}
+	return newPersonCalled(t, newName("ada"))
+}
+
+func newPersonCalled(t *testing.T, name string) *person {
+	t.Helper()
+	p := &person{name: name}
 	u, err := admin.CreateUser(t.Context(), authd.NewUser{Username: p.name, Password: password})
 	if err != nil {
 		t.Fatal(err)

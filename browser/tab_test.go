@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -212,12 +211,19 @@ func (b *tab) status() int {
 	return get[int](b, `performance.getEntriesByType("navigation")[0].responseStatus`)
 }
 
-// at demands that the browser stands at a page of origin.
+// at demands that the browser stands at a page.
 func (b *tab) at(origin, path string) {
 	b.t.Helper()
-	u, err := url.Parse(get[string](b, "location.href"))
-	if err != nil || u.Scheme+"://"+u.Host != origin || u.Path != path {
-		b.fatal("the browser is at %s, want %s%s", u.Redacted(), origin, path)
+	if got := get[string](b, "location.origin + location.pathname"); got != origin+path {
+		b.fatal("the browser is at %s, want %s%s", got, origin, path)
+	}
+}
+
+// on demands that the browser stands at some page of origin.
+func (b *tab) on(origin string) {
+	b.t.Helper()
+	if got := get[string](b, "location.origin"); got != origin {
+		b.fatal("the browser is on %s, want %s", got, origin)
 	}
 }
 
