@@ -3,6 +3,8 @@
 FUZZTIME ?= 10s
 # One PostgreSQL for all packages; AUTHD_TEST_DATABASE_URL names one of your own instead.
 WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
+# Of one package's tests, so many at once: most wait, for PostgreSQL or a daemon, and each may take 8 connections of 200.
+GO_TEST := go test -race -parallel 6
 
 .PHONY: help demo test test-openssl race fuzz bench lint image integration browser examples soak soak-short storm storm-short rows rows-short mutants
 
@@ -15,12 +17,12 @@ demo: ## the whole life of a token, in a few seconds
 
 test: ## every test, under the race detector
 	@scripts/test-setup
-	$(WITH_POSTGRES) go test -race ./...
+	$(WITH_POSTGRES) $(GO_TEST) ./...
 
 test-openssl: ## the tests of what signs, built with OpenSSL
 	@scripts/test-setup
 	@scripts/libcrypto
-	$(WITH_POSTGRES) go test -race -tags openssl ./internal/openssl ./internal/keys ./internal/tokens ./internal/grants .
+	$(WITH_POSTGRES) $(GO_TEST) -tags openssl ./internal/openssl ./internal/keys ./internal/tokens ./internal/grants .
 
 race: test ## the same: test always runs under the race detector
 
