@@ -33,7 +33,7 @@ func TestHowPagesLook(t *testing.T) {
 			p := newPersonCalled(t, newName(strings.Repeat("long", 30)))
 
 			walk{p, url.Values{"ui_locales": {lang}}, func(page string) {
-				for _, width := range []int64{1200, 390, 320} {
+				for _, width := range []int64{390, 320} {
 					p.do("resize", chromedp.EmulateViewport(width, 844))
 					for _, wrong := range append(p.judge("sideways"), p.judge("targets")...) {
 						t.Errorf("%s, %d px: %s", page, width, wrong)
