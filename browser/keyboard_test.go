@@ -12,6 +12,12 @@ func (b *tab) key(keys string) {
 	b.do("keys", chromedp.KeyEvent(keys))
 }
 
+// focused waits until the element has the focus, which it gets from the page.
+func (b *tab) focused(selector string) {
+	b.t.Helper()
+	b.await("focus on "+selector, `document.activeElement.matches("`+selector+`")`)
+}
+
 // tabTo goes on by the keyboard until the element has the focus, and sees it on the way.
 func (b *tab) tabTo(selector string) {
 	b.t.Helper()
@@ -34,13 +40,15 @@ func TestByKeyboardAlone(t *testing.T) {
 
 	v := p.start(nil)
 	p.see("Sign in")
-	p.key(p.name) // the focus is there
+	p.focused("#username")
+	p.key(p.name)
 	p.tabTo("#password")
 	p.key("not the password")
 	p.leave("Enter", enter)
 	p.see("Sign in")
 	p.reads("The user name or the password is wrong.")
-	p.key(password) // and now here, since the name is kept
+	p.focused("#password") // since the name is kept
+	p.key(password)
 	p.leave("Enter", enter)
 	p.see("Allow The Shop access to your account?")
 	p.tabTo("[value=allow]")
