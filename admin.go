@@ -75,6 +75,9 @@ type Client struct {
 	// PKCEOptional lets a confidential client ask for authorization codes without PKCE. It
 	// may in any case where the request has the scope openid and a nonce.
 	PKCEOptional bool
+	// RequirePushedRequests refuses the client's authorization requests that were not pushed
+	// (RFC 9126 §6): nothing of one can then be changed on its way through a browser.
+	RequirePushedRequests bool
 
 	// The rest is set by the server.
 	Secrets    []ClientSecret
@@ -145,7 +148,8 @@ func (a *Admin) ended(ctx context.Context, err error, e Event) error {
 }
 
 // AddClientSecret returns a second secret, which nobody can read again, so that a secret
-// can be changed without downtime. It returns [ErrNotFound] or [ErrTwoSecrets].
+// can be changed without downtime. It returns [ErrNotFound], [ErrTwoSecrets],
+// [ErrPublicClient] or [ErrSigningClient].
 func (a *Admin) AddClientSecret(ctx context.Context, id string) (ClientSecret, string, error) {
 	s, text, err := a.clients.AddSecret(ctx, id)
 	return ClientSecret{s.ID, s.CreatedAt}, text, public(err)

@@ -48,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.rings, err = newRings(ctx, &cfg, s.db, s.emit); err != nil {
 		return nil, err
 	}
-	s.people = hostSubjects{s.db, cfg.Now}
+	s.people = hostSubjects{s.db}
 	s.feed = feed.New(feed.Config{Source: s.db, Issuer: cfg.Issuer, Life: maxAccessTTL + feedMargin, Now: cfg.Now})
 	t := newTokens(&cfg, s.db, s.rings, s.emit)
 	s.grants = newGrants(&cfg, s.Admin, s.rings, t)

@@ -1,157 +1,13 @@
 package authd_test
 
 import (
-	"html"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/oauth2"
-
-	"github.com/go-authd/authd"
 )
-
-const appCallback = "https://app.example.com/cb"
-
-// person is somebody with a browser, which keeps cookies and follows no redirect by itself.
-type person struct {
-	*harness
-	browser *http.Client
-	headers map[string]string // sent with each request
-}
-
-// withPages is a server with sign-in in the browser, the public client app and the user ada.
-func withPages(t *testing.T) *harness {
-	t.Helper()
-	return withPagesAnd(t, func(*authd.Config) {})
-}
-
-func withPagesAnd(t *testing.T, change func(*authd.Config)) *harness {
-	t.Helper()
-	h := newHarness(t, func(c *authd.Config) {
-		c.SignInPages = true
-		change(c)
-	})
-	h.client(authd.Client{
-		ID: "app", AuthMethod: "none", Name: `<b>"Shop" & Söhne</b>`, Scopes: []string{"read", "write"}, RedirectURIs: []string{appCallback},
-	})
-	for _, name := range []string{"ada", "bob"} {
-		if _, err := h.server.CreateUser(t.Context(), authd.NewUser{Username: name, Password: password}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return h
-}
-
-func (h *harness) person() *person {
-	h.t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return &person{harness: h, browser: &http.Client{
-		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-func (p *person) send(method, path string, form url.Values) answer {
-	p.t.Helper()
-	contentType := ""
-	if form != nil {
-		contentType = "application/x-www-form-urlencoded"
-	}
-	r := p.request(method, path, contentType, form.Encode())
-	for name, value := range p.headers {
-		r.Header.Set(name, value)
-	}
-	return p.via(r)
-}
-
-// via is [harness.do] with the browser's cookies.
-func (p *person) via(r *http.Request) answer {
-	p.t.Helper()
-	res, err := p.browser.Do(r)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return answer{status: res.StatusCode, header: res.Header, raw: string(raw)}
-}
-
-func (p *person) open(path string) answer { p.t.Helper(); return p.send(http.MethodGet, path, nil) }
-
-var (
-	hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
-	formAction  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
-)
-
-// fields are the hidden ones of the page's first form.
-func fields(a answer) url.Values {
-	v := url.Values{}
-	for _, m := range hiddenField.FindAllStringSubmatch(a.raw, -1) {
-		v.Set(m[1], html.UnescapeString(m[2]))
-	}
-	return v
-}
-
-// submit sends the page's form, with pairs of names and values beside the hidden ones.
-func (p *person) submit(page answer, pairs ...string) answer {
-	p.t.Helper()
-	action := formAction.FindStringSubmatch(page.raw)
-	if action == nil {
-		p.t.Fatalf("no form: %d %s", page.status, page.raw)
-	}
-	v := fields(page)
-	for i := 0; i < len(pairs); i += 2 {
-		v.Set(pairs[i], pairs[i+1])
-	}
-	return p.send(http.MethodPost, html.UnescapeString(action[1]), v)
-}
-
-// follow opens where a redirect of our own leads.
-func (p *person) follow(a answer) answer {
-	p.t.Helper()
-	to := a.header.Get("Location")
-	if a.status != http.StatusSeeOther || !strings.HasPrefix(to, "/") {
-		p.t.Fatalf("no redirect to a page of ours: %d to %q %s", a.status, to, a.raw)
-	}
-	return p.open(to)
-}
-
-// back reads the answer that the client gets.
-func (p *person) back(a answer) url.Values {
-	p.t.Helper()
-	to := a.header.Get("Location")
-	if a.status != http.StatusSeeOther || !strings.HasPrefix(to, appCallback+"?") {
-		p.t.Fatalf("no redirect to the client: %d to %q %s", a.status, to, a.raw)
-	}
-	u, err := url.Parse(to)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return u.Query()
-}
-
-// config is of client app, with golang.org/x/oauth2, which nobody here wrote.
-func (h *harness) config(scopes ...string) *oauth2.Config {
-	return &oauth2.Config{
-		ClientID: "app", RedirectURL: appCallback, Scopes: scopes,
-		Endpoint: oauth2.Endpoint{AuthURL: "/oauth2/authorize", TokenURL: h.http.URL + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
-	}
-}
-
-// request is what the client asks for; state and verifier are its own.
-func authorizeURL(h *harness, state, verifier string, more ...oauth2.AuthCodeOption) string {
-	return h.config("read").AuthCodeURL(state, append(more, oauth2.S256ChallengeOption(verifier))...)
-}
 
 // A person signs in, consents, and the client gets tokens that refresh.
 func TestSignInInTheBrowser(t *testing.T) {
@@ -196,51 +52,6 @@ func TestSignInInTheBrowser(t *testing.T) {
 	// Signed in and consented: the next answer needs nobody.
 	if got := p.back(p.open(authorizeURL(h, "2", verifier, oauth2.SetAuthURLParam("prompt", "none")))); !got.Has("code") || got.Get("state") != "2" {
 		t.Errorf("the second time: %v", got)
-	}
-}
-
-func (p *person) base() *url.URL {
-	p.t.Helper()
-	u, err := url.Parse(p.http.URL)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return u
-}
-
-// signedIn goes as far as the consent page.
-func (p *person) signedIn(name string) (consent answer) {
-	p.t.Helper()
-	page := p.follow(p.open(authorizeURL(p.harness, "s", strings.Repeat("v", 43))))
-	return p.follow(p.submit(page, "username", name, "password", password))
-}
-
-// RFC 6749 §4.1.2.1: a page, of which nothing is anybody's markup (A-28), and no redirect.
-func TestErrorPages(t *testing.T) {
-	t.Parallel()
-	h := withPages(t)
-	p := h.person()
-	good := authorizeURL(h, "s", strings.Repeat("v", 43))
-	tests := []struct {
-		name, path string
-		want       int
-	}{
-		{"unknown client", strings.Replace(good, "client_id=app", "client_id=%3Cscript%3E", 1), 400},
-		{"another redirect URI", strings.Replace(good, "app.example.com", "evil.example", 1), 400},
-		{"a request that is over", "/login?request=x", 400},
-		{"no request, W-15", "/consent", 400},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			a := p.open(tt.path)
-
-			if a.status != tt.want || a.header.Get("Location") != "" || !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
-				t.Errorf("got %d to %q, %s", a.status, a.header.Get("Location"), a.header.Get("Content-Type"))
-			}
-			if strings.Contains(a.raw, "<script>") || !strings.Contains(a.raw, a.header.Get("X-Request-Id")) {
-				t.Errorf("page %s", a.raw)
-			}
-		})
 	}
 }
 
@@ -414,70 +225,6 @@ func TestSecondTab(t *testing.T) {
 	}
 }
 
-// W-05, A-20: what changes something is no HEAD, and nobody else's page may call it.
-func TestAuthorizeByOtherMethods(t *testing.T) {
-	t.Parallel()
-	h := withPages(t)
-	p := h.person()
-	u := authorizeURL(h, "s", strings.Repeat("v", 43))
-	for _, path := range []string{u, "/login", "/consent", "/account"} {
-		if a := p.send(http.MethodHead, path, nil); a.status != http.StatusMethodNotAllowed || a.header.Get("Set-Cookie") != "" {
-			t.Errorf("HEAD %s: %d", path, a.status)
-		}
-	}
-	p.headers = map[string]string{"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
-	for _, method := range []string{http.MethodOptions, http.MethodGet} {
-		if a := p.send(method, u, nil); a.header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s: CORS headers %v", method, a.header)
-		}
-	}
-	if a := p.send(http.MethodOptions, "/oauth2/authorize", nil); a.header.Get("Allow") != "GET, POST" {
-		t.Errorf("Allow is %q", a.header.Get("Allow"))
-	}
-}
-
-// OIDC Core §3.1.2.1: by POST it is the same, and a repeated parameter is still repeated.
-func TestAuthorizeByPost(t *testing.T) {
-	t.Parallel()
-	h := withPages(t)
-	p := h.person()
-	p.headers = map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://app.example.com"}
-	_, query, _ := strings.Cut(authorizeURL(h, "a b+c", strings.Repeat("v", 43), oauth2.SetAuthURLParam("prompt", "none")), "?")
-	v, err := url.ParseQuery(query)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	if got := p.back(p.follow(p.send(http.MethodPost, "/oauth2/authorize", v))); got.Get("error") != "login_required" || got.Get("state") != "a b+c" {
-		t.Errorf("got %v", got)
-	}
-	v.Add("state", "2")
-	if got := p.back(p.follow(p.send(http.MethodPost, "/oauth2/authorize", v))); got.Get("error") != "invalid_request" || got.Has("state") {
-		t.Errorf("state twice: %v", got)
-	}
-	v.Set("state", strings.Repeat("%", 5000))
-	if a := p.send(http.MethodPost, "/oauth2/authorize", v); a.status != http.StatusRequestEntityTooLarge {
-		t.Errorf("15 KiB: %d", a.status)
-	}
-}
-
-// Form Post Response Mode: the answer is a form, and stands in no address.
-func TestFormPost(t *testing.T) {
-	t.Parallel()
-	h := withPages(t)
-	p := h.person()
-
-	a := p.open(authorizeURL(h, `"><script>`, strings.Repeat("v", 43), oauth2.SetAuthURLParam("response_mode", "form_post"), oauth2.SetAuthURLParam("prompt", "none")))
-
-	got := fields(a)
-	if a.status != 200 || a.header.Get("Location") != "" || got.Get("error") != "login_required" || got.Get("state") != `"><script>` || got.Get("iss") != h.http.URL {
-		t.Errorf("%d, fields %v", a.status, got)
-	}
-	if action := formAction.FindStringSubmatch(a.raw); action == nil || action[1] != appCallback || strings.Contains(a.raw, `"><script>`) {
-		t.Errorf("page %s", a.raw)
-	}
-}
-
 // B-10: a person whom the throttle holds back is held back here, too, and told so.
 func TestSignInPageIsThrottled(t *testing.T) {
 	t.Parallel()
@@ -492,25 +239,5 @@ func TestSignInPageIsThrottled(t *testing.T) {
 
 	if a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
 		t.Errorf("got %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
-	}
-}
-
-func TestPagesThatAreOff(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, nil)
-	for _, path := range []string{"/oauth2/authorize", "/login", "/consent", "/account", "/register", "/signed-out"} {
-		h.do(h.request(http.MethodGet, path, "", "")).want(t, 404, "not_found")
-	}
-	h.form("/oauth2/token", "", "", "grant_type", "authorization_code", "client_id", "app", "code", "x").want(t, 400, "unsupported_grant_type")
-	off := h.do(h.request(http.MethodGet, "/.well-known/oauth-authorization-server", "", "")).body
-	on := withPages(t)
-	have := on.do(on.request(http.MethodGet, "/.well-known/oauth-authorization-server", "", "")).body
-	for _, member := range []string{
-		"authorization_endpoint", "response_types_supported", "response_modes_supported", "code_challenge_methods_supported",
-		"authorization_response_iss_parameter_supported", "request_uri_parameter_supported",
-	} {
-		if off[member] != nil || have[member] == nil {
-			t.Errorf("%s is %v off and %v on", member, off[member], have[member])
-		}
 	}
 }

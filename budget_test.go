@@ -83,6 +83,12 @@ func TestBudgetPerRequest(t *testing.T) {
 			func(m *metered) *http.Request { return m.refreshAt("rp", m.tokens(m.exchangeOpenID()).Refresh) },
 			cost{Signatures: 3, RoundTrips: 2, Commits: 1, Updated: 1},
 		},
+		// RFC 7523: the jti; then what an exchange costs.
+		{
+			"an exchange of a code by an assertion is three round trips and two commits",
+			func(m *metered) *http.Request { return m.exchangeAsserted() },
+			cost{Signatures: 2, RoundTrips: 3, Commits: 2, Inserted: 2, Updated: 1},
+		},
 		{
 			"userinfo is one read",
 			func(m *metered) *http.Request {
@@ -236,6 +242,7 @@ func newMetered(t *testing.T) *metered {
 	m.pair = newKeyPair(t, "1")
 	m.register(authd.Client{
 		ID: "signer", AuthMethod: "private_key_jwt", JWKS: jwksOf(t, m.pair), Audiences: []string{"https://api.example"}, ResourceServer: true,
+		GrantTypes: []string{"client_credentials", "refresh_token", "authorization_code"}, Scopes: []string{"read"}, RedirectURIs: []string{budgetCallback},
 	})
 	m.register(authd.Client{
 		ID: "rp", GrantTypes: []string{"refresh_token", "authorization_code"}, Scopes: []string{"openid", "profile", "offline_access"},
@@ -320,9 +327,14 @@ from public.writes`).Scan(&c.Commits, &c.Inserted, &c.Updated, &c.Deleted)
 // serve returns the body of a success.
 func (m *metered) serve(r *http.Request) []byte {
 	m.t.Helper()
+	return m.serveWith(r, http.StatusOK)
+}
+
+func (m *metered) serveWith(r *http.Request, status int) []byte {
+	m.t.Helper()
 	w := httptest.NewRecorder()
 	m.srv.Handler().ServeHTTP(w, r)
-	if w.Code != http.StatusOK {
+	if w.Code != status {
 		m.t.Fatalf("%s: %d %s", r.URL.Path, w.Code, w.Body)
 	}
 	return w.Body.Bytes()
@@ -411,6 +423,13 @@ func (m *metered) exchange(code string) *http.Request { return m.exchangeAt("sho
 func (m *metered) exchangeOpenID() *http.Request {
 	m.t.Helper()
 	return m.exchangeAt("rp", m.codeOf("rp"))
+}
+
+// exchangeAsserted is of a client that signs.
+func (m *metered) exchangeAsserted() *http.Request {
+	m.t.Helper()
+	return m.asserted("signer", "/oauth2/token", "grant_type", "authorization_code", "code", m.codeOf("signer"),
+		"redirect_uri", budgetCallback, "code_verifier", budgetVerifier)
 }
 
 func (m *metered) exchangeAt(client, code string) *http.Request {

@@ -23,7 +23,7 @@ func (c Client) internal() oauth.Client {
 		GrantTypes:   convert(c.GrantTypes, func(s string) oauth.GrantType { return oauth.GrantType(s) }),
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
-		PKCEOptional: c.PKCEOptional, JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
+		PKCEOptional: c.PKCEOptional, RequirePushedRequests: c.RequirePushedRequests, JWKS: string(c.JWKS), JWKSURI: c.JWKSURI,
 	}
 }
 
@@ -33,7 +33,7 @@ func publicClient(c oauth.Client) Client {
 		GrantTypes:   convert(c.GrantTypes, func(g oauth.GrantType) string { return string(g) }),
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, Audiences: c.Audiences,
 		AccessTTL: c.AccessTTL, RefreshTTL: c.RefreshTTL, FirstParty: c.FirstParty, ResourceServer: c.ResourceServer,
-		PKCEOptional: c.PKCEOptional, JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
+		PKCEOptional: c.PKCEOptional, RequirePushedRequests: c.RequirePushedRequests, JWKS: rawJSON(c.JWKS), JWKSURI: c.JWKSURI,
 		CreatedAt: c.CreatedAt, DisabledAt: c.DisabledAt,
 		Secrets: convert(c.Secrets, func(s oauth.ClientSecret) ClientSecret { return ClientSecret{s.ID, s.CreatedAt} }),
 	}

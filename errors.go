@@ -26,6 +26,10 @@ var (
 	ErrTwoSecrets = db.ErrTwoSecrets
 	// ErrLastSecret: without this secret the client could not authenticate any more.
 	ErrLastSecret = clients.ErrLastSecret
+	// ErrPublicClient and ErrSigningClient: a client that is public, or proves by its key who
+	// it is, has no secret.
+	ErrPublicClient  = clients.ErrPublicClient
+	ErrSigningClient = clients.ErrSigningClient
 	// ErrKEK: a key-encryption key that the database needs is missing or is another one;
 	// its text names ids.
 	ErrKEK = keys.ErrKEK

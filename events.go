@@ -48,6 +48,8 @@ func describe(e Event) (slog.Level, string, []slog.Attr) {
 		return slog.LevelWarn, "refresh token of another client refused", []slog.Attr{
 			str("fid", e.FamilyID), str("client_id", e.ClientID), str("presented_by", e.PresentedBy),
 		}
+	case ConstantChallenge:
+		return slog.LevelWarn, "constant_challenge: a client uses one code_challenge for all", []slog.Attr{str("client_id", e.ClientID)}
 	case TokenRevoked:
 		return slog.LevelInfo, "access token revoked", []slog.Attr{
 			str("jti", e.JTI), str("client_id", e.ClientID), str("sub", e.Subject),

@@ -22,6 +22,9 @@ type Subject struct {
 	// AMR and ACR tell how (RFC 8176, OIDC Core §2). AMR defaults to "pwd".
 	AMR []string
 	ACR string
+	// AuthTime is when, which becomes "auth_time" and by which max_age is judged (OIDC Core
+	// §2, §3.1.2.1); zero for now. More than 5 s ahead of the database's clock it is refused.
+	AuthTime time.Time
 	// Name is how pages call the person; "" for as it was typed, else ID.
 	Name string
 }
@@ -60,7 +63,7 @@ type RequestInfo struct {
 }
 
 // Event is one of [GrantIssued], [FamilyRevoked], [ReuseDetected], [GraceReplayed],
-// [ForeignTokenRefused], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
+// [ForeignTokenRefused], [ConstantChallenge], [TokenRevoked], [SubjectEnded], [ClientEnded], [KeyAnnounced],
 // [KeyRotated], [KeyRevoked] and [KeyExpired].
 type Event interface{ isEvent() }
 
@@ -87,6 +90,11 @@ type GraceReplayed struct {
 
 // ForeignTokenRefused: a client presented a refresh token of another. Nothing changed.
 type ForeignTokenRefused struct{ FamilyID, ClientID, PresentedBy string }
+
+// ConstantChallenge: a client has used one code_challenge for more than three authorization
+// codes within an hour, so that its PKCE protects nothing (RFC 9700 §2.1.1). It got its code;
+// each further one is told again.
+type ConstantChallenge struct{ ClientID string }
 
 // TokenRevoked: one access token was ended.
 type TokenRevoked struct{ JTI, ClientID, Subject string }
@@ -115,6 +123,7 @@ func (FamilyRevoked) isEvent()       {}
 func (ReuseDetected) isEvent()       {}
 func (GraceReplayed) isEvent()       {}
 func (ForeignTokenRefused) isEvent() {}
+func (ConstantChallenge) isEvent()   {}
 func (TokenRevoked) isEvent()        {}
 func (SubjectEnded) isEvent()        {}
 func (ClientEnded) isEvent()         {}

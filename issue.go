@@ -18,8 +18,6 @@ import (
 type SignedIn struct {
 	ClientID string
 	Subject  Subject
-	// AuthTime is when the person was authenticated; zero for now.
-	AuthTime time.Time
 	// Scopes and Resource are as a client asks for them: none for all that it is registered
 	// for, and its first audience.
 	Scopes   []string
@@ -83,17 +81,21 @@ func (i *Issuance) Tokens(ctx context.Context) (Tokens, error) {
 }
 
 func (s *Server) begin(ctx context.Context, d *db.DB, in SignedIn) (grants.Begun, error) {
-	state, isClient, err := d.Subject(ctx, in.Subject.ID)
+	state, isClient, now, err := d.Subject(ctx, in.Subject.ID)
+	if err != nil {
+		return grants.Begun{}, err
+	}
+	authTime, err := authTime(in.Subject, now)
 	switch {
 	case err != nil:
-		return grants.Begun{}, err
+		return grants.Begun{}, &RefusedError{err.Error()}
 	case isClient: // RFC 9068 §5: a person must not be taken for a client
 		return grants.Begun{}, &RefusedError{"the subject is a client's identifier"}
 	case state.DisabledAt != nil:
 		return grants.Begun{}, &RefusedError{"the subject is disabled"}
 	}
 	who := oauth.Authentication{
-		Subject: in.Subject.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: in.AuthTime, AMR: in.Subject.AMR, ACR: in.Subject.ACR,
+		Subject: in.Subject.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: authTime, AMR: in.Subject.AMR, ACR: in.Subject.ACR,
 		Device: in.Device.internal(),
 	}
 	begun, err := s.grants.Begin(ctx, d, in.ClientID, who, in.form())

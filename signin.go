@@ -28,7 +28,10 @@ type SignInRequest struct {
 
 // CompleteSignIn answers r, a request to a page of the host's own: it signs who in, in a new
 // session, and sends the browser on to where it was going. continuation is that of
-// [SignInRequest]. Call it only for a person whom the host has authenticated in this browser.
+// [SignInRequest]. Call it only for a person whom the host has authenticated in this browser,
+// and where that was earlier, as with a session of the host's own, say when, by
+// [Subject.AuthTime]. Where the application asked for a newer authentication (Again), it is
+// told login_required.
 //
 // A continuation that is over, or another browser's, and a subject that may not sign in (it
 // is disabled, or a client's identifier) are answered with a page.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -38,7 +39,11 @@ func withHost(t *testing.T) *hostPages {
 			return
 		}
 		q := r.URL.Query()
-		p.server.CompleteSignIn(w, r, q.Get("continue"), authd.Subject{ID: q.Get("who"), AMR: []string{"hwk"}, Name: "Ada L."})
+		who := authd.Subject{ID: q.Get("who"), AMR: []string{"hwk"}, Name: "Ada L."}
+		if ago, err := time.ParseDuration(q.Get("ago")); err == nil {
+			who.AuthTime = time.Now().Add(-ago)
+		}
+		p.server.CompleteSignIn(w, r, q.Get("continue"), who)
 	})
 	return p
 }
@@ -172,6 +177,88 @@ func TestHostMustAskAgain(t *testing.T) {
 	b.open("/login")
 	if home := h.told(); !home.Again || home.Client != "" {
 		t.Errorf("for the account it is told %+v", home)
+	}
+}
+
+// OIDC Core §2, §3.1.2.1, A-16: what the host says of when it authenticated the person is what
+// tokens say, and by it is judged whether that was recent enough.
+func TestHostSaysWhen(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, ago string // before now; "" for not said
+		more      [2]string
+		status    int
+		want      string // error to the client; "" for a code
+	}{
+		{"not said: now", "", [2]string{"max_age", "60"}, 303, ""},
+		{"an hour ago", "1h", [2]string{}, 303, ""},
+		{"an hour ago, and max_age is two", "1h", [2]string{"max_age", "7200"}, 303, ""},
+		{"an hour ago, and max_age is a minute", "1h", [2]string{"max_age", "60"}, 303, "login_required"},
+		{"an hour ago, and prompt is login", "1h", [2]string{"prompt", "login"}, 303, "login_required"},
+		{"an hour ago, and an account was selected", "1h", [2]string{"prompt", "select_account"}, 303, ""},
+		{"just now, and prompt is login", "0s", [2]string{"prompt", "login"}, 303, ""},
+		{"by a clock that is a second ahead", "-1s", [2]string{"max_age", "60"}, 303, ""},
+		{"in a minute", "-1m", [2]string{}, 500, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := withHost(t)
+			b := h.person()
+			var more []oauth2.AuthCodeOption
+			if tt.more[0] != "" {
+				more = append(more, oauth2.SetAuthURLParam(tt.more[0], tt.more[1]))
+			}
+			told := h.asked(b, more...)
+			before := time.Now().Add(-time.Second)
+
+			a := b.open("/host?continue=" + told.Continue + "&who=person-1&ago=" + tt.ago)
+
+			if tt.status != 303 {
+				if a.status != tt.status || b.cookie("authd_session") != "" {
+					t.Errorf("%d, session %q", a.status, b.cookie("authd_session"))
+				}
+				return
+			}
+			if tt.want == "" {
+				a = b.submit(b.follow(a), "decision", "allow")
+			}
+			got := b.back(a)
+			if got.Get("error") != tt.want || got.Get("state") != "s" {
+				t.Fatalf("answer %v", got)
+			}
+			if tt.want != "" {
+				return
+			}
+			token, err := h.config().Exchange(t.Context(), got.Get("code"), oauth2.VerifierOption(strings.Repeat("v", 43)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ago, _ := time.ParseDuration(tt.ago)
+			at := time.Unix(int64(part(t, token.AccessToken, 1)["auth_time"].(float64)), 0)
+			if latest := time.Now().Add(-max(ago, 0)); at.Before(before.Add(-ago-time.Second)) || at.After(latest) {
+				t.Errorf("auth_time %s, want about %s", at, latest)
+			}
+		})
+	}
+}
+
+// W-02: and the account page asks for more than a session of the host's that is old.
+func TestHostSaysWhenToTheAccount(t *testing.T) {
+	t.Parallel()
+	h := withHost(t)
+	b := h.person()
+	b.open("/login")
+	a := b.open("/host?continue=" + h.told().Continue + "&who=person-1&ago=1h")
+	home := b.follow(a)
+
+	if out := b.does(home, "end_others"); out.header.Get("Location") != "/login" {
+		t.Errorf("others are ended by an authentication of an hour ago: %d to %q", out.status, out.header.Get("Location"))
+	}
+	b.open("/login")
+	home = b.follow(b.open("/host?continue=" + h.told().Continue + "&who=person-1"))
+	if out := b.does(home, "end_others"); !strings.HasPrefix(out.header.Get("Location"), "/account?") {
+		t.Errorf("by one of now: %d to %q", out.status, out.header.Get("Location"))
 	}
 }
 

@@ -108,10 +108,11 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 	cfg := grants.Config{
 		DB: a.db, Keys: rings, Tokens: t, Issuer: c.Issuer, AccessTTL: c.AccessTokenTTL, Random: c.Random,
 		Authenticator: a.users, Accounts: a.users, Codes: c.SignInPages,
-		OnIssue: func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
+		OnIssue:             func(ctx context.Context, g oauth.Grant) { a.emit(ctx, GrantIssued{publicGrant(g)}) },
+		OnConstantChallenge: func(ctx context.Context, client string) { a.emit(ctx, ConstantChallenge{client}) },
 	}
 	if c.Authenticator != nil {
-		cfg.Authenticator, cfg.Accounts = hostUsers{hostSubjects{a.db, c.Now}, c.Authenticator}, nil
+		cfg.Authenticator, cfg.Accounts = hostUsers{hostSubjects{a.db}, c.Authenticator}, nil
 	}
 	if c.Claims != nil {
 		cfg.Claims = func(ctx context.Context, g oauth.Grant) (map[string]any, error) {
@@ -128,10 +129,7 @@ func newGrants(c *Config, a *Admin, rings *keys.Rings, t *tokens.Service) *grant
 }
 
 // hostSubjects admits people whom the host knows. What ends a subject is kept here.
-type hostSubjects struct {
-	db  *db.DB
-	now func() time.Time
-}
+type hostSubjects struct{ db *db.DB }
 
 // hostUsers lets a host's user store sign people in.
 type hostUsers struct {
@@ -159,7 +157,11 @@ func (h hostUsers) Authenticate(ctx context.Context, username, password string) 
 var errDisabled = errors.New("the subject is disabled")
 
 func (h hostSubjects) admit(ctx context.Context, s Subject) (oauth.Authentication, error) {
-	state, isClient, err := h.db.Subject(ctx, s.ID)
+	state, isClient, now, err := h.db.Subject(ctx, s.ID)
+	if err != nil {
+		return oauth.Authentication{}, err
+	}
+	authTime, err := authTime(s, now)
 	switch {
 	case err != nil:
 		return oauth.Authentication{}, err
@@ -172,6 +174,22 @@ func (h hostSubjects) admit(ctx context.Context, s Subject) (oauth.Authenticatio
 		s.AMR = []string{"pwd"}
 	}
 	return oauth.Authentication{
-		Subject: s.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: h.now(), AMR: s.AMR, ACR: s.ACR, Name: s.Name,
+		Subject: s.ID, Epoch: state.Epoch, Ended: state.EndedAt, Time: authTime, AMR: s.AMR, ACR: s.ACR, Name: s.Name,
 	}, nil
+}
+
+// maxAhead is how far ahead the host's clock may be of the database's, as of any server.
+const maxAhead = 5 * time.Second
+
+// authTime is when the host says that it authenticated s, and now if it does not.
+func authTime(s Subject, now time.Time) (time.Time, error) {
+	switch {
+	case s.AuthTime.IsZero():
+		return now, nil
+	case s.AuthTime.Sub(now) > maxAhead:
+		return now, errors.New("the subject's AuthTime lies ahead")
+	case s.AuthTime.After(now):
+		return now, nil
+	}
+	return s.AuthTime, nil
 }

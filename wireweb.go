@@ -58,10 +58,13 @@ func (c *Config) turnPagesOn(cfg *web.Config, g *grants.Service) {
 }
 
 func newAuthenticator(c *Config, d *db.DB) *clients.Authenticator {
+	// OIDC Core §9 has clients name the token endpoint; RFC 7523 leaves it open.
+	audiences := []string{c.Issuer, c.Issuer + "/oauth2/token"}
+	if c.SignInPages { // RFC 9126 §2
+		audiences = append(audiences, c.Issuer+"/oauth2/par")
+	}
 	return clients.NewAuthenticator(clients.AuthenticatorConfig{
-		DB: d, Fetch: outbound.New(c.outbound), Now: c.Now,
-		// OIDC Core §9 has clients name the token endpoint; RFC 7523 leaves it open.
-		Audiences: []string{c.Issuer, c.Issuer + "/oauth2/token"},
+		DB: d, Fetch: outbound.New(c.outbound), Now: c.Now, Audiences: audiences,
 	})
 }
 

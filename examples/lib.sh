@@ -35,6 +35,7 @@ serve() {
   shift 2
   for _ in 1 2 3 4 5; do
     PORT=$((20000 + RANDOM % 20000))
+    : >"$work/$name.log"
     "$@" >"$work/$name.log" 2>&1 &
     pid=$!
     while kill -0 "$pid" 2>/dev/null; do

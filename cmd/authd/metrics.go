@@ -68,7 +68,7 @@ func (m *metrics) event(_ context.Context, e authd.Event) {
 
 var eventNames = []string{
 	"grant_issued", "family_revoked", "reuse_detected", "db_rollback_suspected", "grace_replayed",
-	"foreign_token_refused", "token_revoked", "subject_ended", "client_ended",
+	"foreign_token_refused", "constant_challenge", "token_revoked", "subject_ended", "client_ended",
 	"key_announced", "key_rotated", "key_revoked", "key_expired",
 }
 
@@ -87,6 +87,8 @@ func eventName(e authd.Event) string {
 		return "grace_replayed"
 	case authd.ForeignTokenRefused:
 		return "foreign_token_refused"
+	case authd.ConstantChallenge:
+		return "constant_challenge"
 	case authd.TokenRevoked:
 		return "token_revoked"
 	case authd.SubjectEnded:

@@ -49,6 +49,8 @@ var sentinels = []struct {
 	{authd.ErrExists, exitRefused, "exists", ""},
 	{authd.ErrTwoSecrets, exitRefused, "two_secrets", "authd clients remove-secret ID SECRET-ID"},
 	{authd.ErrLastSecret, exitRefused, "last_secret", "authd clients add-secret ID"},
+	{authd.ErrPublicClient, exitRefused, "public_client", ""},
+	{authd.ErrSigningClient, exitRefused, "signing_client", "to change its key: authd clients update ID --jwks FILE; to let it have a secret: --auth-method client_secret_basic"},
 	{authd.ErrKEK, exitRefused, "kek", "give the key-encryption key that this database was started with, by --kek-file or AUTHD_KEK; a private database has its own in --data-dir, file kek"},
 	{authd.ErrUnavailable, exitFailed, "unavailable", "is the database up, and --database-url right? authd doctor"},
 	{context.Canceled, exitFailed, "interrupted", ""},

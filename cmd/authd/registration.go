@@ -23,6 +23,7 @@ type registrationFlags struct {
 	JWKS           *string        `name:"jwks" placeholder:"FILE" help:"For private_key_jwt: a file with its public keys, as a JWK set. Replaces --jwks-uri."`
 	JWKSURI        *string        `name:"jwks-uri" placeholder:"URI" help:"For private_key_jwt: where it publishes them, by https on the open Internet. Replaces --jwks."`
 	PKCE           *string        `name:"pkce" placeholder:"required|optional" enum:"required,optional" help:"Whether a confidential client has to use PKCE for authorization codes; without openid and a nonce it has to (required)."`
+	RequirePushed  *bool          `name:"require-pushed-requests" negatable:"" help:"Refuse its authorization requests that were not pushed (RFC 9126)."`
 	AccessTTL      *time.Duration `name:"access-ttl" placeholder:"DURATION" help:"Lifetime of its access tokens, 1m to 1h; 0s for the server's."`
 	RefreshTTL     *time.Duration `name:"refresh-ttl" placeholder:"DURATION" help:"How long its refresh tokens may lie unused; 0s for the server's."`
 	Name           *string        `name:"name" placeholder:"TEXT" help:"Name for people."`
@@ -71,6 +72,7 @@ func (f *registrationFlags) apply(c *authd.Client) {
 	if f.PKCE != nil {
 		c.PKCEOptional = *f.PKCE == "optional"
 	}
+	set(&c.RequirePushedRequests, f.RequirePushed)
 	set(&c.AccessTTL, f.AccessTTL)
 	set(&c.RefreshTTL, f.RefreshTTL)
 	set(&c.Name, f.Name)
@@ -98,6 +100,7 @@ type clientJSON struct {
 	JWKS         json.RawMessage    `json:"jwks,omitempty"`
 	JWKSURI      string             `json:"jwks_uri,omitempty"`
 	PKCE         string             `json:"pkce"`
+	Pushed       bool               `json:"require_pushed_authorization_requests"`
 	AccessTTL    int64              `json:"access_ttl,omitempty"` // seconds; absent: the server's
 	RefreshTTL   int64              `json:"refresh_ttl,omitempty"`
 	FirstParty   bool               `json:"first_party"`
@@ -116,7 +119,7 @@ func toClientJSON(c authd.Client) clientJSON {
 	return clientJSON{
 		ClientID: c.ID, Name: c.Name, GrantTypes: orEmpty(c.GrantTypes), Scope: strings.Join(c.Scopes, " "),
 		Audience: orEmpty(c.Audiences), RedirectURIs: orEmpty(c.RedirectURIs), PostLogout: orEmpty(c.PostLogoutRedirectURIs),
-		Origins: orEmpty(c.AllowedOrigins), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional),
+		Origins: orEmpty(c.AllowedOrigins), AuthMethod: c.AuthMethod, JWKS: c.JWKS, JWKSURI: c.JWKSURI, PKCE: pkceText(c.PKCEOptional), Pushed: c.RequirePushedRequests,
 		AccessTTL: int64(c.AccessTTL.Seconds()), RefreshTTL: int64(c.RefreshTTL.Seconds()),
 		FirstParty: c.FirstParty, Resource: c.ResourceServer,
 		Secrets: convert(c.Secrets, func(s authd.ClientSecret) clientSecretJSON {
@@ -137,6 +140,7 @@ func (a *app) showClient(c authd.Client, secret string) error {
 			"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " "),
 			"allowed_origins", strings.Join(c.AllowedOrigins, " "), "auth_method", c.AuthMethod,
 			"jwks", string(c.JWKS), "jwks_uri", c.JWKSURI, "pkce", pkceText(c.PKCEOptional),
+			"require_pushed_authorization_requests", yesNo(c.RequirePushedRequests),
 			"access_ttl", orNothing(c.AccessTTL), "refresh_ttl", orNothing(c.RefreshTTL),
 			"first_party", yesNo(c.FirstParty), "resource_server", yesNo(c.ResourceServer),
 			"secrets", strings.Join(convert(c.Secrets, secretText), ", "),

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"errors"
-
-	"github.com/go-authd/authd"
-)
+import "github.com/go-authd/authd"
 
 type clientsAddSecretCmd struct {
 	clientID
@@ -22,9 +18,6 @@ func (clientsAddSecretCmd) Help() string {
 func (c *clientsAddSecretCmd) Run(a *app) error {
 	return c.admin(a.ctx, func(admin *authd.Admin) error {
 		_, secret, err := admin.AddClientSecret(a.ctx, c.ID)
-		if invalid, ok := errors.AsType[*authd.InvalidError](err); ok { // nothing was typed wrongly
-			err = &problem{exit: exitRefused, code: "public_client", err: invalid}
-		}
 		if err != nil {
 			return named(c.ID, err)
 		}

@@ -24,6 +24,7 @@ func TestEventNames(t *testing.T) {
 		authd.ReuseDetected{Fork: true},
 		authd.GraceReplayed{},
 		authd.ForeignTokenRefused{},
+		authd.ConstantChallenge{},
 		authd.TokenRevoked{},
 		authd.SubjectEnded{},
 		authd.ClientEnded{},

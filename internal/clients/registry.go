@@ -90,17 +90,18 @@ func (r *Registry) Update(ctx context.Context, id string, change func(*oauth.Cli
 }
 
 // AddSecret returns the only copy of a second secret. It returns [db.ErrTwoSecrets] if
-// there are two already, and a refusal for a client without secrets.
+// there are two already, and [ErrPublicClient] or [ErrSigningClient] for a client without
+// secrets.
 func (r *Registry) AddSecret(ctx context.Context, id string) (oauth.ClientSecret, string, error) {
 	c, _, err := r.db.Client(ctx, id)
 	if err != nil {
 		return oauth.ClientSecret{}, "", err
 	}
 	if c.IsPublic() {
-		return oauth.ClientSecret{}, "", oauth.Errorf(oauth.InvalidRequest, "a public client has no secret")
+		return oauth.ClientSecret{}, "", ErrPublicClient
 	}
 	if !hasSecret(c) {
-		return oauth.ClientSecret{}, "", oauth.Errorf(oauth.InvalidRequest, "this client authenticates by its key, not by a secret")
+		return oauth.ClientSecret{}, "", ErrSigningClient
 	}
 	secret, sum, err := r.newSecret()
 	if err != nil {
@@ -113,8 +114,13 @@ func (r *Registry) AddSecret(ctx context.Context, id string) (oauth.ClientSecret
 	return kept, secret, nil
 }
 
-// ErrLastSecret: without it the client could not authenticate any more.
-var ErrLastSecret = errors.New("this is the client's only secret")
+var (
+	// ErrLastSecret: without it the client could not authenticate any more.
+	ErrLastSecret = errors.New("this is the client's only secret")
+	// ErrPublicClient and ErrSigningClient: such a client has no secret.
+	ErrPublicClient  = errors.New("a public client has no secret")
+	ErrSigningClient = errors.New("this client authenticates by its key, not by a secret")
+)
 
 // RemoveSecret takes a secret out of use at once. It returns [db.ErrNotFound] for a
 // client or secret that is not there and [ErrLastSecret].

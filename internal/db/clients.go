@@ -33,6 +33,7 @@ type clientRow struct {
 	FirstParty     bool
 	ResourceServer bool
 	PKCEOptional   bool `db:"pkce_optional"`
+	RequirePushed  bool `db:"require_pushed_requests"`
 	Epoch          int64
 	EndedAt        *time.Time
 	DisabledAt     *time.Time
@@ -49,7 +50,7 @@ func (r clientRow) client() oauth.Client {
 		ID: r.ClientID, Name: r.Name, AuthMethod: r.AuthMethod, GrantTypes: r.GrantTypes,
 		RedirectURIs: r.RedirectURIs, PostLogoutRedirectURIs: r.PostLogoutURIs, AllowedOrigins: r.AllowedOrigins, Scopes: r.Scope, Audiences: r.Audience,
 		AccessTTL: seconds(r.AccessTTL), RefreshTTL: seconds(r.RefreshTTL),
-		FirstParty: r.FirstParty, ResourceServer: r.ResourceServer, PKCEOptional: r.PKCEOptional, JWKS: r.JWKS, JWKSURI: r.JWKSURI,
+		FirstParty: r.FirstParty, ResourceServer: r.ResourceServer, PKCEOptional: r.PKCEOptional, RequirePushedRequests: r.RequirePushed, JWKS: r.JWKS, JWKSURI: r.JWKSURI,
 		CreatedAt: r.CreatedAt, DisabledAt: r.DisabledAt, EndedAt: r.EndedAt, Epoch: r.Epoch,
 	}
 	for i, sum := range r.Secrets {
@@ -67,7 +68,7 @@ func secretID(sum []byte) string { return hex.EncodeToString(sum[:4]) }
 const clientColumns = `
   c.client_id, c.name, c.auth_method, c.grant_types, c.redirect_uris, c.allowed_origins, c.scope, c.audience,
   coalesce(c.access_ttl, 0) as access_ttl, coalesce(c.refresh_ttl, 0) as refresh_ttl, c.first_party, c.resource_server,
-  c.pkce_optional, c.post_logout_redirect_uris, c.epoch, c.ended_at, c.disabled_at, c.created_at, c.jwks, c.jwks_uri,
+  c.pkce_optional, c.require_pushed_requests, c.post_logout_redirect_uris, c.epoch, c.ended_at, c.disabled_at, c.created_at, c.jwks, c.jwks_uri,
   array(select s.sha256 from authd.client_secrets s where s.client_id = c.client_id order by s.slot) as secrets,
   array(select s.created_at from authd.client_secrets s where s.client_id = c.client_id order by s.slot) as secret_times,
   authd.clock() as now`
@@ -98,14 +99,16 @@ func (d *DB) Clients(ctx context.Context) ([]oauth.Client, error) {
 const createClient = `
 with made as (
   insert into authd.clients as c (client_id, name, auth_method, grant_types, redirect_uris, allowed_origins, scope,
-    audience, access_ttl, refresh_ttl, first_party, resource_server, pkce_optional, jwks, jwks_uri, post_logout_redirect_uris)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, 0), nullif($10, 0), $11, $12, $14, $15, $16, $17)
+    audience, access_ttl, refresh_ttl, first_party, resource_server, pkce_optional, jwks, jwks_uri, post_logout_redirect_uris,
+    require_pushed_requests)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9, 0), nullif($10, 0), $11, $12, $14, $15, $16, $17, $18)
   on conflict (client_id) do update set
     name = excluded.name, auth_method = excluded.auth_method, grant_types = excluded.grant_types,
     redirect_uris = excluded.redirect_uris, allowed_origins = excluded.allowed_origins, scope = excluded.scope,
     audience = excluded.audience, access_ttl = excluded.access_ttl, refresh_ttl = excluded.refresh_ttl,
     first_party = excluded.first_party, resource_server = excluded.resource_server, pkce_optional = excluded.pkce_optional,
     jwks = excluded.jwks, jwks_uri = excluded.jwks_uri, post_logout_redirect_uris = excluded.post_logout_redirect_uris,
+    require_pushed_requests = excluded.require_pushed_requests,
     epoch = c.epoch + 1, ended_at = ` + nextSecond + `, disabled_at = null, deleted_at = null, created_at = authd.clock()
   where c.deleted_at is not null
   returning c.client_id, c.created_at
@@ -125,7 +128,7 @@ func (d *DB) CreateClient(ctx context.Context, c *oauth.Client, secretSHA256 []b
 	row, err := write[struct{ CreatedAt time.Time }](ctx, d, "create client", createClient,
 		c.ID, c.Name, c.AuthMethod, list(c.GrantTypes), list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes),
 		list(c.Audiences), int(c.AccessTTL/time.Second), int(c.RefreshTTL/time.Second), c.FirstParty, c.ResourceServer,
-		secretSHA256, c.PKCEOptional, c.JWKS, c.JWKSURI, list(c.PostLogoutRedirectURIs))
+		secretSHA256, c.PKCEOptional, c.JWKS, c.JWKSURI, list(c.PostLogoutRedirectURIs), c.RequirePushedRequests)
 	if errors.Is(err, ErrNotFound) {
 		err = fmt.Errorf("create client: %w", ErrExists)
 	}
@@ -138,7 +141,8 @@ func list[T any](s []T) []T { return append([]T{}, s...) }
 const updateClient = `
 update authd.clients c set name = $2, grant_types = $3, redirect_uris = $4, allowed_origins = $5, scope = $6,
   audience = $7, access_ttl = nullif($8, 0), refresh_ttl = nullif($9, 0), first_party = $10, resource_server = $11,
-  auth_method = $12, pkce_optional = $13, jwks = $14, jwks_uri = $15, post_logout_redirect_uris = $16
+  auth_method = $12, pkce_optional = $13, jwks = $14, jwks_uri = $15, post_logout_redirect_uris = $16,
+  require_pushed_requests = $17
 where client_id = $1 and deleted_at is null
 returning` + clientColumns
 
@@ -148,7 +152,7 @@ func (d *DB) UpdateClient(ctx context.Context, c *oauth.Client) (oauth.Client, e
 	row, err := write[clientRow](ctx, d, "update client", updateClient,
 		c.ID, c.Name, list(c.GrantTypes), list(c.RedirectURIs), list(c.AllowedOrigins), list(c.Scopes), list(c.Audiences),
 		int(c.AccessTTL/time.Second), int(c.RefreshTTL/time.Second), c.FirstParty, c.ResourceServer, c.AuthMethod, c.PKCEOptional,
-		c.JWKS, c.JWKSURI, list(c.PostLogoutRedirectURIs))
+		c.JWKS, c.JWKSURI, list(c.PostLogoutRedirectURIs), c.RequirePushedRequests)
 	return row.client(), err
 }
 

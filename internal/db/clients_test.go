@@ -29,7 +29,7 @@ func TestClientRoundTrip(t *testing.T) {
 		GrantTypes:   []oauth.GrantType{oauth.ClientCredentials, oauth.RefreshToken},
 		RedirectURIs: []string{"https://shop.example/cb"}, PostLogoutRedirectURIs: []string{"https://shop.example/bye"}, AllowedOrigins: []string{"https://shop.example"},
 		Scopes: oauth.Scopes{"read", "write"}, Audiences: []string{"https://api.example"},
-		AccessTTL: 5 * time.Minute, RefreshTTL: time.Hour, FirstParty: true, ResourceServer: true, PKCEOptional: true,
+		AccessTTL: 5 * time.Minute, RefreshTTL: time.Hour, FirstParty: true, ResourceServer: true, PKCEOptional: true, RequirePushedRequests: true,
 	}
 	if _, err := d.CreateClient(t.Context(), &want, sum("one")); err != nil {
 		t.Fatal(err)

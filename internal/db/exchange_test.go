@@ -32,7 +32,7 @@ func newCode(t *testing.T) (pool *pgxpool.Pool, d *db.DB, code, session oauth.Se
 		t.Fatal(err)
 	}
 	request := oauth.AuthorizationRequest{ClientID: "shop", RedirectURI: "https://shop.example/cb", ResponseMode: oauth.ModeQuery}
-	if err := d.InsertCode(t.Context(), db.NewCode{SHA256: code.SHA256, Request: &request, Session: session.SHA256}); err != nil {
+	if _, err := d.InsertCode(t.Context(), db.NewCode{SHA256: code.SHA256, Request: &request, Session: session.SHA256}); err != nil {
 		t.Fatal(err)
 	}
 	return pool, d, code, session

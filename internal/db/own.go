@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -105,24 +106,36 @@ func (d *DB) EndOtherSessions(ctx context.Context, subject string, keep []byte) 
 	return err
 }
 
-// A code that is being exchanged holds its row: the deletion waits, and then leaves the code
-// that has become a family, which the caller ends after this. Codes live for a minute, so
-// that those not yet expired are few.
-const removeConsent = `
-with removed as (
-  delete from authd.consents where subject = $1 and client_id = $2 returning true
-), withdrawn as (
-  delete from authd.authorization_codes
-  where subject = $1 and client_id = $2 and consumed_at is null and expires_at > (select authd.clock())
-  returning true
+// Two statements: the first waits for a code that is being made of the consent, the second
+// sees it. A code that is being exchanged holds its row: the deletion waits, and then leaves
+// the code that has become a family, which the caller ends after this. Codes live for a
+// minute, so that those not yet expired are few.
+const (
+	removeConsent = `delete from authd.consents where subject = $1 and client_id = $2`
+
+	withdrawCodes = `
+delete from authd.authorization_codes
+where subject = $1 and client_id = $2 and consumed_at is null and expires_at > (select authd.clock())`
 )
-select (select count(*) from removed) + (select count(*) from withdrawn) as n`
 
 // RemoveConsent takes back what the subject has allowed the client, and the codes that the
 // client has not used yet. What there is of families lives on.
 func (d *DB) RemoveConsent(ctx context.Context, subject, client string) error {
-	_, err := write[struct{ N int64 }](ctx, d, "remove consent", removeConsent, subject, client)
-	return err
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	ctx, cancel := writing(ctx)
+	defer cancel()
+	var b pgx.Batch // one implicit transaction
+	b.Queue(removeConsent, subject, client)
+	b.Queue(withdrawCodes, subject, client)
+	err = conn.SendBatch(ctx, &b).Close()
+	if lost := durable(conn); lost != nil {
+		return fmt.Errorf("remove consent: %w", lost)
+	}
+	return fault("remove consent", err)
 }
 
 // Locked in one order, so that two such calls do not wait for each other.

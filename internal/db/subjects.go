@@ -15,17 +15,18 @@ type Subject struct {
 
 const readSubject = `
 select coalesce(s.epoch, 0) as epoch, s.ended_at, s.disabled_at,
-  exists (select from authd.clients c where c.client_id = $1) as is_client
+  exists (select from authd.clients c where c.client_id = $1) as is_client, authd.clock() as now
 from (select) as always left join authd.subjects s on s.subject = $1`
 
 // Subject also reports whether a client is, or was, registered under the same name; such
-// a subject must not be granted anything (RFC 9068 §5).
-func (d *DB) Subject(ctx context.Context, subject string) (s Subject, isClient bool, err error) {
+// a subject must not be granted anything (RFC 9068 §5). now is the database's time.
+func (d *DB) Subject(ctx context.Context, subject string) (s Subject, isClient bool, now time.Time, err error) {
 	row, err := one[struct {
 		Subject
 		IsClient bool
+		Now      time.Time
 	}](ctx, d, "read subject", readSubject, subject)
-	return row.Subject, row.IsClient, err
+	return row.Subject, row.IsClient, row.Now, err
 }
 
 const endSubject = `

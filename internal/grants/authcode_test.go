@@ -91,6 +91,8 @@ func TestExchangeOfMangledCodes(t *testing.T) {
 		"padded":     one + "=",
 		"swapped":    one[:20] + two[20:],
 		"spaced":     one + " ",
+		"a newline":  one[:20] + "\n" + one[20:],
+		"one bit":    flipBit(one),
 		"doubled":    one + one,
 	} {
 		_, err := f.redeem(t.Context(), mangled, nil)
@@ -101,6 +103,14 @@ func TestExchangeOfMangledCodes(t *testing.T) {
 	}
 	f.mustRedeem(one)
 	f.mustRedeem(two)
+}
+
+func flipBit(s string) string {
+	last := "A"
+	if s[42] == 'A' {
+		last = "Q" // four bits of the last character count
+	}
+	return s[:42] + last
 }
 
 func swapCase(s string) string {
@@ -210,6 +220,47 @@ func TestExchangeConcurrently(t *testing.T) {
 	}
 	if n := f.count(`token_families`); n != 1 || f.revokedReason() != tokens.ReasonReplay {
 		t.Errorf("%d families, reason %q", n, f.revokedReason())
+	}
+}
+
+// P-12: a replay by the right client, which does not prove that it is that, ends nothing.
+func TestReplayWithAWrongSecret(t *testing.T) {
+	t.Parallel()
+	f := withBrowser(t)
+	code := f.code(map[string]string{"client_id": "web"})
+	r, err := f.grants.Token(t.Context(), f.web(), redemption(code, nil), oauth.Device{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, caller := range []tokens.Caller{basic(t, "web", "wrong"), asPublic("web")} {
+		_, err := f.grants.Token(t.Context(), caller, redemption(code, nil), oauth.Device{})
+		refused(t, err, oauth.InvalidClient)
+	}
+
+	if _, err := f.refreshAt(f.web(), r.RefreshToken, nil); err != nil || f.revokedReason() != "" {
+		t.Errorf("the family refreshes: %v, reason %q", err, f.revokedReason())
+	}
+}
+
+// P-15: what upkeep has deleted is as what never was.
+func TestCodeIsDeleted(t *testing.T) {
+	t.Parallel()
+	f := withBrowser(t)
+	used, unused := f.code(nil), f.code(nil)
+	r := f.mustRedeem(used)
+	dbtest.SetClock(t, f.pool, 62*time.Minute)
+	if out, err := f.db.DeleteExpiredCodes(t.Context(), time.Time{}, 10); err != nil || out.N < 2 {
+		t.Fatalf("upkeep deletes %d, %v", out.N, err)
+	}
+
+	for _, code := range []string{used, unused} {
+		_, err := f.redeem(t.Context(), code, nil)
+		refused(t, err, oauth.InvalidGrant)
+	}
+
+	if _, err := f.refreshAt(asPublic("spa"), r.RefreshToken, nil); err != nil {
+		t.Errorf("the family refreshes: %v", err)
 	}
 }
 

@@ -50,8 +50,14 @@ func (s *Service) Authorize(ctx context.Context, query string, b Browser) (Next,
 		return Next{}, fatal
 	}
 	f := &flow{request: r, browser: b}
+	if r.Pushed != "" {
+		return s.takeUp(ctx, f)
+	}
 	if err := s.loadClient(ctx, f); err != nil {
 		return Next{}, err
+	}
+	if refusal == nil && f.client.RequirePushedRequests { // RFC 9126 §6
+		refusal = oauth.Errorf(oauth.InvalidRequest, "this application has to push its requests (RFC 9126)")
 	}
 	if refusal != nil {
 		return s.refused(f, refusal), nil
@@ -113,7 +119,7 @@ func (s *Service) signInBrowser(
 	if id == "" {
 		return Next{Step: StepAccount}, session, nil
 	}
-	f.browser.Session = session
+	f.browser.Session, f.proved = session, true
 	next, err = s.proceed(ctx, f)
 	return next, session, err
 }
@@ -127,7 +133,7 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 	}
 	step, err := s.judge(ctx, f)
 	if err != nil {
-		return s.refusedBy(f, err)
+		return s.answerRefusal(ctx, f, err)
 	}
 	if step == StepSignIn {
 		return f.next(step), nil
@@ -135,20 +141,14 @@ func (s *Service) Consent(ctx context.Context, id string, b Browser, allow bool)
 	if allow {
 		return s.issueCode(ctx, f, true)
 	}
-	err = s.cfg.DB.DropParked(ctx, f.id.SHA256, f.browserHash())
-	if isNotFound(err) {
-		err = errOver.Because("answered twice")
-	}
-	return s.refused(f, oauth.Errorf(oauth.AccessDenied, "the person denied the request")), err
+	return s.answerRefusal(ctx, f, oauth.Errorf(oauth.AccessDenied, "the person denied the request"))
 }
-
-var errOver = oauth.Errorf(oauth.Expired, "this sign-in is over, or began in another browser: go back to the application and begin again")
 
 // proceed goes as far as it can without asking.
 func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
 	step, err := s.judge(ctx, f)
 	if err != nil {
-		return s.refusedBy(f, err)
+		return s.answerRefusal(ctx, f, err)
 	}
 	switch {
 	case step == StepAnswer:
@@ -161,22 +161,18 @@ func (s *Service) proceed(ctx context.Context, f *flow) (Next, error) {
 
 // judge checks the request against the registration, and finds out where it stands.
 func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
-	if err := f.checkRegistration(); err != nil {
+	if err := s.checkRequest(f); err != nil {
 		return 0, err
 	}
-	r := &f.request
-	ok, err := s.gate(f.client, ask{scopes: r.Scopes, hasScope: len(r.Scopes) > 0, resource: r.Resource}, f.client.Scopes, "")
-	if err != nil {
-		return 0, err
-	}
-	f.scopes = f.withoutIdleOffline(ok.scopes)
 	if err := s.loadSession(ctx, f); err != nil {
 		return 0, err
 	}
-	step := f.step()
+	step, r := f.step(), &f.request
 	switch {
 	case f.isSomebodyElse() && f.isAnswered():
 		return 0, oauth.Errorf(oauth.LoginRequired, "somebody else signed in than id_token_hint names")
+	case step == StepSignIn && f.proved && f.session != nil: // the host was told, and would be asked for ever
+		return 0, oauth.Errorf(oauth.LoginRequired, "the person was authenticated earlier than this request allows")
 	case !r.Has(oauth.PromptNone):
 		return step, nil
 	case step == StepSignIn: // OIDC Core §3.1.2.6
@@ -185,6 +181,17 @@ func (s *Service) judge(ctx context.Context, f *flow) (Step, error) {
 		return 0, oauth.Errorf(oauth.ConsentRequired, "the person has not allowed this yet")
 	}
 	return step, nil
+}
+
+// checkRequest is what nobody has to be signed in for.
+func (s *Service) checkRequest(f *flow) error {
+	if err := f.checkRegistration(); err != nil {
+		return err
+	}
+	r := &f.request
+	ok, err := s.gate(f.client, ask{scopes: r.Scopes, hasScope: len(r.Scopes) > 0, resource: r.Resource}, f.client.Scopes, "")
+	f.scopes = f.withoutIdleOffline(ok.scopes)
+	return err
 }
 
 // loadSession leaves both nil for a browser in which nobody is signed in.
@@ -211,6 +218,23 @@ func (s *Service) loadSession(ctx context.Context, f *flow) error {
 // refused answers the client with an error.
 func (s *Service) refused(f *flow, e *oauth.Error) Next {
 	return Next{Step: StepAnswer, Answer: f.request.Refuse(s.cfg.Issuer, e), Request: f.request}
+}
+
+// answerRefusal is [Service.refusedBy] for a request that may be parked: with its answer it is
+// over.
+func (s *Service) answerRefusal(ctx context.Context, f *flow, err error) (Next, error) {
+	next, err := s.refusedBy(f, err)
+	if err != nil || f.id.Text == "" {
+		return next, err
+	}
+	err = s.cfg.DB.DropParked(ctx, f.id.SHA256, f.browserHash())
+	if isNotFound(err) {
+		err = oauth.Over.Because("answered twice")
+	}
+	if err != nil {
+		return Next{}, err
+	}
+	return next, nil
 }
 
 // refusedBy makes an answer of a refusal; other errors, which are ours, it returns.

@@ -55,6 +55,9 @@ func TestSignInConsentAnswer(t *testing.T) {
 func TestNeverRedirected(t *testing.T) {
 	t.Parallel()
 	f := withBrowser(t)
+	f.register(oauth.Client{
+		ID: "two", AuthMethod: oauth.AuthNone, GrantTypes: []oauth.GrantType{oauth.AuthorizationCode}, RedirectURIs: []string{callback, callback + "2"},
+	})
 	tests := []struct {
 		name string
 		more map[string]string
@@ -65,6 +68,7 @@ func TestNeverRedirected(t *testing.T) {
 		{"with prompt=none, A-14", map[string]string{"redirect_uri": "https://evil.example/cb", "prompt": "none"}},
 		{"with another error beside it", map[string]string{"redirect_uri": callback + "?code=evil", "response_type": "token"}},
 		{"no redirect_uri, although only one is registered, A-05", map[string]string{"redirect_uri": ""}},
+		{"no redirect_uri where two are registered, A-05", map[string]string{"client_id": "two", "redirect_uri": ""}},
 		{"a client without redirect URIs", map[string]string{"client_id": "shop"}},
 	}
 	for _, tt := range tests {
@@ -421,11 +425,7 @@ func TestQuotaOfParkedRequests(t *testing.T) {
 		return b
 	}
 	f.authorize(at("2001:db8::1"), nil)
-	f.exec(`insert into authd.authorization_requests (sha256, browser_sha256, origin, client_id, client_epoch, redirect_uri, response_mode,
-		state, scope, resource, code_challenge, nonce, prompt, login_hint, ui_locales, expires_at)
-	select sha256(n::text::bytea), browser_sha256, origin, client_id, client_epoch, redirect_uri, response_mode,
-		state, scope, resource, code_challenge, nonce, prompt, login_hint, ui_locales, expires_at
-	from authd.authorization_requests, generate_series(2, 1000) n`)
+	f.fillQuota("2001:db8::/64")
 
 	_, err := f.grants.Authorize(t.Context(), request(nil), at("2001:db8::ffff"))
 

@@ -49,8 +49,9 @@ type fixture struct {
 	secret    string // of confidential client shop
 	webSecret string
 
-	mu     sync.Mutex
-	events []tokens.Event
+	mu         sync.Mutex
+	events     []tokens.Event
+	challenges []string // clients that were told of
 }
 
 // options of a server under test.
@@ -102,6 +103,7 @@ func (f *fixture) build(o options) {
 	cfg := grants.Config{
 		DB: f.db, Keys: f.rings, Tokens: f.tokens, Issuer: issuer, AccessTTL: 10 * time.Minute,
 		Authenticator: anyone{}, Accounts: users, Random: rand.Reader, Claims: o.claims, Codes: true,
+		OnConstantChallenge: f.recordChallenge,
 	}
 	if o.users != nil {
 		cfg.Authenticator = o.users
@@ -113,6 +115,12 @@ func (f *fixture) record(_ context.Context, e tokens.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.events = append(f.events, e)
+}
+
+func (f *fixture) recordChallenge(_ context.Context, client string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.challenges = append(f.challenges, client)
 }
 
 // register returns the secret, "" for a public client.

@@ -11,6 +11,9 @@ const (
 	maxShownName = 255 // bytes
 	// quotaRetry: parked requests end after minutes.
 	quotaRetry = time.Minute
+	// constantChallenge codes with one challenge may be a person who reloads. More are of a
+	// client whose challenge is no secret of the sign-in's any more (RFC 9700 §2.1.1).
+	constantChallenge = 3
 )
 
 // flow is an authorization request with all that is known of it.
@@ -25,6 +28,7 @@ type flow struct {
 	scopes oauth.Scopes // that the gate lets through
 
 	session *oauth.Session // nil: nobody is signed in
+	proved  bool           // by this very call
 	allowed oauth.Scopes   // by the person to this client, earlier
 	asked   bool           // the person has allowed it something, if only nothing in particular
 }
@@ -39,6 +43,13 @@ func (f *flow) next(step Step) Next {
 		}
 	}
 	return n
+}
+
+func (f *flow) checkRedirectURI() error {
+	if oauth.MatchRedirectURI(f.client.RedirectURIs, f.request.RedirectURI) {
+		return nil
+	}
+	return oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for this application")
 }
 
 // checkRegistration is what the client alone decides.
@@ -74,33 +85,36 @@ func (f *flow) step() Step {
 	return StepAnswer
 }
 
-// isAnswered: the person signed in because this request asked for it, or since.
+// isAnswered: the person signed in because this request asked for it, or since. A host may
+// have authenticated them earlier.
 func (f *flow) isAnswered() bool {
 	return !f.begun.IsZero() && !f.session.CreatedAt.Before(f.begun)
 }
 
-// mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). A sign-in since
-// the request began is what was asked for.
+// mustSignIn asks somebody who is signed in once more (OIDC Core §3.1.2.1). An
+// authentication since the request began is what was asked for.
 func (f *flow) mustSignIn() bool {
-	if f.isAnswered() {
+	age := f.request.MaxAge
+	switch {
+	case !f.begun.IsZero() && !f.session.AuthTime.Before(f.begun):
 		return false
-	}
-	if f.request.Has(oauth.PromptLogin) || f.request.Has(oauth.PromptSelectAccount) {
+	case f.request.Has(oauth.PromptLogin):
+		return true
+	case f.request.Has(oauth.PromptSelectAccount) && !f.isAnswered():
 		return true
 	}
-	age := f.request.MaxAge
 	return age != nil && f.now.Sub(f.session.AuthTime) >= time.Duration(*age)*time.Second
 }
 
 func (f *flow) mustConsent() bool {
-	switch {
-	case f.request.Has(oauth.PromptConsent), f.anyoneCanBe():
+	if f.request.Has(oauth.PromptConsent) || f.anyoneCanBe() {
 		return true
-	case f.client.FirstParty && !f.isOffline():
-		return false
 	}
-	return !f.asked || !f.scopes.Within(f.allowed)
+	return f.needsConsent() && (!f.asked || !f.scopes.Within(f.allowed))
 }
+
+// needsConsent: now, or at some time before.
+func (f *flow) needsConsent() bool { return !f.client.FirstParty || f.isOffline() }
 
 // anyoneCanBe: any program on the person's machine can listen on a loopback port or claim a
 // scheme, and then pass for this client: it never gets a code without being seen (RFC 8252

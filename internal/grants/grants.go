@@ -32,6 +32,9 @@ type Config struct {
 	Random io.Reader
 	// OnIssue is told of each issued grant. It must not block.
 	OnIssue func(context.Context, oauth.Grant)
+	// OnConstantChallenge is told of each code of a client that has used its challenge more
+	// than three times within the last hour. It must not block.
+	OnConstantChallenge func(ctx context.Context, client string)
 }
 
 // Service issues tokens.
@@ -41,6 +44,9 @@ type Service struct{ cfg Config }
 func New(cfg Config) *Service {
 	if cfg.OnIssue == nil {
 		cfg.OnIssue = func(context.Context, oauth.Grant) {}
+	}
+	if cfg.OnConstantChallenge == nil {
+		cfg.OnConstantChallenge = func(context.Context, string) {}
 	}
 	return &Service{cfg}
 }

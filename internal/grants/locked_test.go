@@ -49,15 +49,15 @@ func (f *fixture) lockWaits() (n int) {
 	return n
 }
 
-// hold locks the rows of all families until the test lets go, over a connection of its own.
-func (f *fixture) hold() (release func()) {
+// hold locks the rows of a table until the test lets go, over a connection of its own.
+func (f *fixture) hold(table string) (release func()) {
 	f.t.Helper()
 	conn, err := pgx.ConnectConfig(f.t.Context(), f.pool.Config().ConnConfig)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	for _, sql := range []string{`begin`, `select from authd.token_families for update`} {
+	for _, sql := range []string{`begin`, `select from authd.` + table + ` for update`} {
 		if _, err := conn.Exec(f.t.Context(), sql); err != nil {
 			f.t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestLockedFamily(t *testing.T) {
 			f := setup(t)
 			server, timeouts := overFew(t, f)
 			locked := f.login("ada").RefreshToken
-			release := f.hold()
+			release := f.hold("token_families")
 			others := f.login("bob").RefreshToken // no lock on this one
 			var wg sync.WaitGroup
 			for range racers {
@@ -129,6 +129,42 @@ func TestLockedFamily(t *testing.T) {
 			}
 		})
 	}
+}
+
+// F-12: so does a code, and an exchange of another goes on.
+func TestLockedCode(t *testing.T) {
+	t.Parallel()
+	const racers = 60
+	f := withBrowser(t)
+	server, _ := overFew(t, f)
+	b := f.signedIn("ada")
+	locked := f.codeIn(b, nil)
+	release := f.hold("authorization_codes")
+	other := f.codeIn(b, nil)
+	var refusals atomic.Int64
+	var wg sync.WaitGroup
+	for range racers {
+		wg.Go(func() {
+			_, err := server.redeem(t.Context(), locked, nil)
+			if !errors.Is(err, db.ErrLocked) {
+				t.Errorf("got %v, want ErrLocked", err)
+			}
+			refusals.Add(1)
+		})
+	}
+	dbtest.WaitForLocks(t, f.pool, 1)
+
+	server.mustRedeem(other)
+	for refusals.Load() == 0 {
+		if n := f.lockWaits(); n > 1 {
+			t.Errorf("%d connections wait for one code", n)
+			break
+		}
+	}
+
+	wg.Wait()
+	release()
+	f.mustRedeem(locked)
 }
 
 // F-13: hundreds present one token at once, more than may wait. There is one step, all that

@@ -141,7 +141,7 @@ func (s *Service) checkRecent(ctx context.Context, session oauth.Session) error 
 	if err != nil {
 		return err
 	}
-	if now.Sub(session.CreatedAt) >= recent {
+	if now.Sub(session.AuthTime) >= recent {
 		return oauth.Errorf(oauth.NotFresh, "sign in again to do this")
 	}
 	return nil

@@ -14,19 +14,24 @@ func (s *Service) parked(ctx context.Context, id string, b Browser) (*flow, erro
 	f := &flow{id: oauth.SecretOf(id), browser: b}
 	p, err := s.cfg.DB.Parked(ctx, f.id.SHA256, f.browserHash())
 	if isNotFound(err) {
-		return nil, errOver.Because("no such parked request of this browser")
+		err = oauth.Over.Because("no such parked request of this browser")
 	}
 	if err != nil {
 		return nil, err
 	}
+	return f, s.goOn(ctx, f, p)
+}
+
+// goOn completes f by what was parked.
+func (s *Service) goOn(ctx context.Context, f *flow, p db.Parked) error {
 	f.request, f.begun = p.AuthorizationRequest, p.CreatedAt
 	if err := s.loadClient(ctx, f); err != nil {
-		return nil, err
+		return err
 	}
 	if f.client.Epoch != p.ClientEpoch {
-		return nil, errOver.Because("client ended since")
+		return oauth.Over.Because("client ended since")
 	}
-	return f, nil
+	return nil
 }
 
 // loadClient refuses what must never be redirected (RFC 6749 §4.1.2.1).
@@ -37,25 +42,33 @@ func (s *Service) loadClient(ctx context.Context, f *flow) error {
 		return oauth.Errorf(oauth.InvalidRequest, "client_id is not that of an application known here")
 	case err != nil:
 		return err
-	case !oauth.MatchRedirectURI(c.RedirectURIs, f.request.RedirectURI):
-		return oauth.Errorf(oauth.InvalidRequest, "redirect_uri is not registered for this application")
 	}
 	f.client, f.now = &c, now
-	return nil
+	return f.checkRedirectURI()
 }
 
 func (s *Service) park(ctx context.Context, f *flow, step Step) (Next, error) {
-	var err error
-	if f.id, err = oauth.NewSecret(s.cfg.Random); err != nil {
+	if err := s.insertParked(ctx, f, f.browserHash()); err != nil {
 		return Next{}, err
 	}
-	err = s.cfg.DB.Park(ctx, db.NewParked{
-		SHA256: f.id.SHA256, BrowserSHA256: f.browserHash(), ClientEpoch: f.client.Epoch, Address: f.browser.From.Address,
-	}, &f.request)
-	if errors.Is(err, db.ErrQuota) {
-		return Next{}, oauth.TooMany(quotaRetry, "quota of parked requests")
+	return f.next(step), nil
+}
+
+// insertParked gives the request its identifier. browser is nil for a pushed one.
+func (s *Service) insertParked(ctx context.Context, f *flow, browser []byte) (err error) {
+	if f.id, err = oauth.NewSecret(s.cfg.Random); err != nil {
+		return err
 	}
-	return f.next(step), err
+	return overQuota(s.cfg.DB.Park(ctx, db.NewParked{
+		SHA256: f.id.SHA256, BrowserSHA256: browser, ClientEpoch: f.client.Epoch, Address: f.browser.From.Address,
+	}, &f.request))
+}
+
+func overQuota(err error) error {
+	if errors.Is(err, db.ErrQuota) {
+		return oauth.TooMany(quotaRetry, "quota of parked requests")
+	}
+	return err
 }
 
 func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next, error) {
@@ -64,14 +77,18 @@ func (s *Service) issueCode(ctx context.Context, f *flow, consented bool) (Next,
 		return Next{}, err
 	}
 	n := db.NewCode{
-		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256, Consented: consented,
+		SHA256: code.SHA256, Request: &f.request, Scopes: f.scopes, ClientEpoch: f.client.Epoch, Session: f.session.SHA256,
+		Consented: consented, OfConsent: !consented && f.needsConsent(),
 	}
 	if f.id.Text != "" {
 		n.Parked, n.Browser = f.id.SHA256, f.browserHash()
 	}
-	err = s.cfg.DB.InsertCode(ctx, n)
+	same, err := s.cfg.DB.InsertCode(ctx, n)
+	if same >= constantChallenge {
+		s.cfg.OnConstantChallenge(ctx, f.client.ID)
+	}
 	if isNotFound(err) {
-		return Next{}, errOver.Because("answered twice, or session or client ended meanwhile")
+		return Next{}, oauth.Over.Because("answered twice, or session, client or consent ended meanwhile")
 	}
 	return Next{Step: StepAnswer, Answer: f.request.Grant(s.cfg.Issuer, code.Text), Request: f.request}, err
 }

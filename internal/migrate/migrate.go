@@ -19,7 +19,7 @@ import (
 )
 
 // Version is the schema version that this build needs.
-const Version = 7
+const Version = 9
 
 // lockID is the session advisory lock that migrating replicas wait for: "authd" in ASCII.
 // It only keeps them from doing the same work; the version row's primary key is what

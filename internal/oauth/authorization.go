@@ -43,6 +43,9 @@ type AuthorizationRequest struct {
 	// IDTokenHint is an ID token as it came, and SubjectHint whom it names, once it has been
 	// read.
 	IDTokenHint, SubjectHint string
+	// Pushed is the identifier of a request that was pushed before; then only ClientID stands
+	// beside it.
+	Pushed string
 }
 
 // Has reports whether prompt names the value.
@@ -62,7 +65,8 @@ const (
 // ParseAuthorization reads the query of an authorization request. fatal is set where nobody
 // knows whom to tell: it is for a page, and never for a redirect (RFC 6749 §4.1.2.1). refusal
 // is for the client, once client and redirect URI have been checked; r then holds what an
-// answer needs. Unknown parameters are ignored.
+// answer needs. Unknown parameters are ignored; beside the request_uri of a pushed request, so
+// are all but client_id (RFC 9126 §4, RFC 9101 §5).
 func ParseAuthorization(query string) (r AuthorizationRequest, refusal, fatal *Error) {
 	p, fatal := parseParams(query)
 	if fatal != nil {
@@ -71,9 +75,19 @@ func ParseAuthorization(query string) (r AuthorizationRequest, refusal, fatal *E
 	if r.ClientID, fatal = p.only("client_id"); fatal != nil {
 		return r, nil, fatal
 	}
+	if isPushed(p.get("request_uri")) {
+		r.Pushed, fatal = p.pushed()
+		return r, nil, fatal
+	}
 	if r.RedirectURI, fatal = p.only("redirect_uri"); fatal != nil {
 		return r, nil, fatal
 	}
+	refusal = p.read(&r)
+	return r, refusal, nil
+}
+
+// read reads all that is for the client to be told of.
+func (p params) read(r *AuthorizationRequest) *Error {
 	r.ResponseMode = ModeQuery
 	if ResponseMode(p.get("response_mode")) == ModeFormPost && isWeb(r.RedirectURI) {
 		r.ResponseMode = ModeFormPost
@@ -84,11 +98,11 @@ func ParseAuthorization(query string) (r AuthorizationRequest, refusal, fatal *E
 	for _, check := range []func(*AuthorizationRequest) *Error{
 		p.checkForm, p.checkKind, p.readScope, p.readChallenge, p.readOpenID,
 	} {
-		if refusal = check(&r); refusal != nil {
-			return r, refusal, nil
+		if refusal := check(r); refusal != nil {
+			return refusal
 		}
 	}
-	return r, nil, nil
+	return nil
 }
 
 // params are those of a query, with all values of each.

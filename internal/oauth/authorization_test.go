@@ -22,6 +22,9 @@ func TestParseAuthorizationForAPage(t *testing.T) {
 		{"a semicolon", goodRequest + "&a=b;c=d"},
 		{"65 parameters", goodRequest + strings.Repeat("&x=1", 60)},
 		{"a control character in client_id", goodRequest[len("client_id=app"):] + "&client_id=a%00b"},
+		{"a pushed request's URI that is malformed, RFC 9126 §4", "client_id=app&request_uri=urn:ietf:params:oauth:request_uri:" + exampleChallenge + "x"},
+		{"a pushed request of nobody's", "request_uri=urn:ietf:params:oauth:request_uri:" + exampleChallenge},
+		{"request beside a pushed request, RFC 9101 §5", "client_id=app&request=e30&request_uri=urn:ietf:params:oauth:request_uri:" + exampleChallenge},
 		{"more than 64 KiB", goodRequest + "&x=" + strings.Repeat("x", MaxFormBytes)},
 	}
 	for _, tt := range tests {
@@ -63,6 +66,9 @@ func TestParseAuthorization(t *testing.T) {
 		{"scope is malformed", goodRequest + "&scope=a%22b", InvalidScope},
 		{"request object, A-17", goodRequest + "&request=eyJ.e.s", RequestNotSupported},
 		{"request_uri, A-17", goodRequest + "&request_uri=http://169.254.169.254/", RequestURINotSupported},
+		{"request_uri of a file, A-17", goodRequest + "&request_uri=file:///etc/passwd", RequestURINotSupported},
+		{"request_uri of another URN, A-17", goodRequest + "&request_uri=urn:ietf:params:oauth:request:" + exampleChallenge, RequestURINotSupported},
+		{"request_uri twice, A-18", goodRequest + strings.Repeat("&request_uri=urn:ietf:params:oauth:request_uri:"+exampleChallenge, 2), InvalidRequest},
 		{"registration, OIDC Core §7.2.1", goodRequest + "&registration=%7B%7D", RegistrationNotSupported},
 		{"claims", goodRequest + "&claims=%7B%7D", InvalidRequest},
 		{"challenge of 42 characters, P-03", noPKCE + "&code_challenge_method=S256&code_challenge=" + exampleChallenge[1:], InvalidRequest},

@@ -118,12 +118,16 @@ var (
 	}
 	// Busy sheds load before any work is done.
 	Busy = &Error{Code: TemporarilyUnavailable, Description: "too busy, try again", RetryAfter: time.Second}
+	// Over is for the browser of a request that is unknown, over, or another browser's.
+	Over = &Error{
+		Code: Expired, Description: "this sign-in is over, or began in another browser: go back to the application and begin again",
+	}
 )
 
 // TooMany answers 429 to a client that holds good credentials and asks too often.
 func TooMany(retryAfter time.Duration, rule string) *Error {
 	return &Error{
-		Code: TemporarilyUnavailable, Description: "too many requests for this token, try again",
+		Code: TemporarilyUnavailable, Description: "too many requests, try again",
 		Status: http.StatusTooManyRequests, RetryAfter: retryAfter, Rule: rule,
 	}
 }

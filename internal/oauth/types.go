@@ -54,8 +54,10 @@ type Client struct {
 	ResourceServer        bool
 	// PKCEOptional lets a confidential client ask for codes without a challenge.
 	PKCEOptional bool
-	CreatedAt    time.Time
-	DisabledAt   *time.Time
+	// RequirePushedRequests refuses authorization requests that were not pushed (RFC 9126 §6).
+	RequirePushedRequests bool
+	CreatedAt             time.Time
+	DisabledAt            *time.Time
 	// EndedAt: access tokens without a family and with a smaller iat are dead.
 	EndedAt *time.Time
 	// Epoch counts the times at which all families of the client were ended.

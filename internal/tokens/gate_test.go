@@ -24,7 +24,7 @@ func enter(t *testing.T, g *gate, family string) func(error) {
 func (g *gate) awaitRacers(family string, n int) {
 	for waiting := 0; waiting < n; {
 		g.mu.Lock()
-		waiting = g.families[family].waiting
+		waiting = g.queues[family].waiting
 		g.mu.Unlock()
 	}
 }
@@ -52,8 +52,8 @@ func TestGateLetsOneIn(t *testing.T) {
 	if most != 1 {
 		t.Errorf("%d were inside at once", most)
 	}
-	if len(g.families) != 0 {
-		t.Errorf("%d queues are kept for nobody", len(g.families))
+	if len(g.queues) != 0 {
+		t.Errorf("%d queues are kept for nobody", len(g.queues))
 	}
 }
 
@@ -91,8 +91,8 @@ func TestGateOverflow(t *testing.T) {
 	wg.Wait()
 	leave(nil)
 	enter(t, g, "f")(nil)
-	if len(g.families) != 0 {
-		t.Errorf("%d queues are kept for nobody", len(g.families))
+	if len(g.queues) != 0 {
+		t.Errorf("%d queues are kept for nobody", len(g.queues))
 	}
 }
 
@@ -116,7 +116,7 @@ func TestGateSendsTheQueueAway(t *testing.T) {
 	enter(t, g, "f")(nil)
 
 	wg.Wait()
-	if len(g.families) != 0 {
-		t.Errorf("%d queues are kept for nobody", len(g.families))
+	if len(g.queues) != 0 {
+		t.Errorf("%d queues are kept for nobody", len(g.queues))
 	}
 }

@@ -34,24 +34,29 @@ type Redeemed struct {
 // is to be, but for who signed in; it may still refuse, and then nothing is consumed.
 //
 // It returns a refusal: [oauth.InvalidGrant] with one description for all reasons, or what
-// caller and begin say. A code that comes a second time with all that belongs to it ends
+// caller and begin say, or 429. A code that comes a second time with all that belongs to it ends
 // its family, and that is committed before Redeem returns; whoever presents a code without
 // what belongs to it changes nothing but the count of wrong attempts. When the outcome of a
 // commit is unknown, the error wraps [db.ErrUnavailable].
 func (s *Service) Redeem(ctx context.Context, caller Caller, r Redemption, begin func(*oauth.Client, *oauth.CodeGrant) (SignIn, error)) (out Redeemed, err error) {
+	sum := oauth.SecretOf(r.Code).SHA256
+	leave, err := s.takers.enter(ctx, string(sum)) // before a connection is taken
+	if err != nil {
+		return Redeemed{}, err
+	}
+	defer func() { leave(err) }()
 	if err := s.keys.Admit(ctx); err != nil { // before a code is used
 		return Redeemed{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		out, err = s.redeem(ctx, caller, r, begin)
+		out, err = s.redeem(ctx, caller, r, sum, begin)
 		if !errors.Is(err, db.ErrRolledBack) || attempt == maxAttempts {
 			return out, err
 		}
 	}
 }
 
-func (s *Service) redeem(ctx context.Context, caller Caller, r Redemption, begin func(*oauth.Client, *oauth.CodeGrant) (SignIn, error)) (Redeemed, error) {
-	sum := oauth.SecretOf(r.Code).SHA256
+func (s *Service) redeem(ctx context.Context, caller Caller, r Redemption, sum []byte, begin func(*oauth.Client, *oauth.CodeGrant) (SignIn, error)) (Redeemed, error) {
 	x, err := s.db.BeginExchange(ctx, sum, caller.ClientID())
 	if err != nil {
 		return Redeemed{}, err

@@ -36,6 +36,7 @@ type Service struct {
 	cfg    Config
 	racers *gate // to refresh
 	enders *gate // to revoke
+	takers *gate // to redeem a code
 }
 
 // New does no I/O.
@@ -43,7 +44,7 @@ func New(cfg Config) *Service {
 	if cfg.OnEvent == nil {
 		cfg.OnEvent = func(context.Context, Event) {}
 	}
-	return &Service{db: cfg.DB, keys: cfg.Keys, cfg: cfg, racers: newGate(), enders: newGate()}
+	return &Service{db: cfg.DB, keys: cfg.Keys, cfg: cfg, racers: newGate(), enders: newGate(), takers: newGate()}
 }
 
 // In returns the same service with its statements in d.

@@ -12,6 +12,7 @@ import (
 
 const (
 	authorizePath = "/oauth2/authorize"
+	pushPath      = "/oauth2/par"
 	loginPath     = "/login"
 	consentPath   = "/consent"
 	registerPath  = "/register"

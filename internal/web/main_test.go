@@ -151,6 +151,16 @@ func (s services) ChangePassword(_ context.Context, in grants.SignIn, username, 
 	return s.signIn(in, username)
 }
 
+// Push keeps what can be parsed.
+func (s services) Push(_ context.Context, caller tokens.Caller, form oauth.Form, _ oauth.Device) (grants.Pushed, error) {
+	r, refusal := oauth.ParsePushed(caller.ClientID(), form)
+	if refusal != nil {
+		return grants.Pushed{}, refusal
+	}
+	_, err := s.enter(caller, r.State)
+	return grants.Pushed{RequestURI: oauth.PushedURI("the-request"), ExpiresIn: 90}, err
+}
+
 // Authorize parks what can be parsed.
 func (s services) Authorize(_ context.Context, query string, _ grants.Browser) (grants.Next, error) {
 	r, refusal, fatal := oauth.ParseAuthorization(query)

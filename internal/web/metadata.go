@@ -77,6 +77,8 @@ func newOpenIDMetadata(issuer string, host bool) *openIDMetadata {
 // authorizationMetadata is there where the authorization endpoint is.
 type authorizationMetadata struct {
 	AuthorizationEndpoint string               `json:"authorization_endpoint"`
+	PushEndpoint          string               `json:"pushed_authorization_request_endpoint"` // RFC 9126 §5
+	RequirePushed         bool                 `json:"require_pushed_authorization_requests"` // of all clients; some may have to
 	ResponseTypes         []string             `json:"response_types_supported"`
 	ResponseModes         []oauth.ResponseMode `json:"response_modes_supported"`
 	ChallengeMethods      []string             `json:"code_challenge_methods_supported"`
@@ -89,6 +91,7 @@ type authorizationMetadata struct {
 func newAuthorizationMetadata(issuer string) *authorizationMetadata {
 	return &authorizationMetadata{
 		AuthorizationEndpoint: issuer + authorizePath,
+		PushEndpoint:          issuer + pushPath,
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         []oauth.ResponseMode{oauth.ModeQuery, oauth.ModeFormPost},
 		ChallengeMethods:      []string{oauth.ChallengeS256},

@@ -31,13 +31,14 @@ func (s *Server) publicRoutes() []route {
 	for _, path := range s.metadataPaths() {
 		routes = append(routes, route{method: http.MethodGet, path: path, handle: s.serveMetadata, cors: anyOrigin})
 	}
+	if s.cfg.Browsing != nil {
+		routes = append(routes, route{method: http.MethodPost, path: at(pushPath), handle: s.form(s.clientOrigin, s.push), cors: s.bounded(s.clientPreflight)})
+		routes = append(routes, s.openIDRoutes()...)
+	}
 	if s.cfg.Feed != nil {
 		routes = append(routes,
 			route{method: http.MethodGet, path: at("/oauth2/revocations"), handle: s.revocations},
 			route{method: http.MethodPost, path: at("/oauth2/revocations"), handle: s.postRevocations})
-	}
-	if s.cfg.Browsing != nil {
-		routes = append(routes, s.openIDRoutes()...)
 	}
 	if s.cfg.SignIn != nil {
 		routes = append(routes,

@@ -49,6 +49,7 @@ type Users interface {
 
 // Browsing answers authorization requests, step by step.
 type Browsing interface {
+	Push(ctx context.Context, caller tokens.Caller, form oauth.Form, from oauth.Device) (grants.Pushed, error)
 	Authorize(ctx context.Context, query string, b grants.Browser) (grants.Next, error)
 	Resume(ctx context.Context, id string, b grants.Browser) (grants.Next, error)
 	SignInBrowser(ctx context.Context, id string, b grants.Browser, username, password string) (next grants.Next, session string, err error)
@@ -123,7 +124,7 @@ type Config struct {
 	Families Families
 	// Users turns /account/register and /account/password on. Nil: they do not exist.
 	Users Users
-	// Browsing turns /oauth2/authorize, /oauth2/logout and their pages on. Nil: they do not
+	// Browsing turns /oauth2/authorize, /oauth2/par, /oauth2/logout and their pages on. Nil: they do not
 	// exist.
 	Browsing Browsing
 	// Own turns the page /account on, Passwords its form for the password, and Registering
