@@ -6,7 +6,7 @@ WITH_POSTGRES := go run ./internal/dbtest/dbtestrun --
 # Of one package's tests, so many at once: most wait, for PostgreSQL or a daemon, and each may take 8 connections of 200.
 GO_TEST := go test -race -parallel 6
 
-.PHONY: help demo test test-openssl race fuzz bench lint image integration examples soak soak-short storm storm-short rows rows-short mutants
+.PHONY: help demo test test-openssl race fuzz bench lint image integration browser examples soak soak-short storm storm-short rows rows-short mutants
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,11 @@ image: ## the container image, authd:local
 
 integration: ## the image and PostgreSQL in containers, end to end
 	scripts/integration
+
+browser: ## people sign in, in headless Chromium
+	@scripts/test-setup
+	@scripts/chromium
+	$(WITH_POSTGRES) go -C browser test ./...
 
 soak: ## key rotations under load before verifiers of others, five minutes
 	scripts/soak
