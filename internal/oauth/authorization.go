@@ -88,21 +88,30 @@ func ParseAuthorization(query string) (r AuthorizationRequest, refusal, fatal *E
 
 // read reads all that is for the client to be told of.
 func (p params) read(r *AuthorizationRequest) *Error {
-	r.ResponseMode = ModeQuery
-	if ResponseMode(p.get("response_mode")) == ModeFormPost && isWeb(r.RedirectURI) {
-		r.ResponseMode = ModeFormPost
-	}
-	if state := p.get("state"); len(state) <= MaxState && IsText(state) {
-		r.State = state
-	}
+	r.setResponseMode(p.get("response_mode"))
+	r.setState(p.get("state"))
+	p.answerAs(r)
 	for _, check := range []func(*AuthorizationRequest) *Error{
-		p.checkForm, p.checkKind, p.readScope, p.readChallenge, p.readOpenID,
+		p.checkForm, p.checkKind, p.checkClaims, p.readScope, p.readChallenge, p.readOpenID,
 	} {
 		if refusal := check(r); refusal != nil {
 			return refusal
 		}
 	}
 	return nil
+}
+
+func (r *AuthorizationRequest) setResponseMode(mode string) {
+	r.ResponseMode = ModeQuery
+	if ResponseMode(mode) == ModeFormPost && isWeb(r.RedirectURI) {
+		r.ResponseMode = ModeFormPost
+	}
+}
+
+func (r *AuthorizationRequest) setState(state string) {
+	if len(state) <= MaxState && IsText(state) {
+		r.State = state
+	}
 }
 
 // params are those of a query, with all values of each.
@@ -198,8 +207,6 @@ func (p params) checkKind(r *AuthorizationRequest) *Error {
 		return Errorf(RequestURINotSupported, "request_uri is not supported")
 	case p.get("registration") != "": // OIDC Core §7.2.1
 		return Errorf(RegistrationNotSupported, "registration is not supported")
-	case p.get("claims") != "":
-		return Errorf(InvalidRequest, "claims is not supported: ask by scope")
 	case p.get("response_type") == "":
 		return Errorf(InvalidRequest, "response_type is missing")
 	case p.get("response_type") != "code":

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"encoding/base64"
 	"net/url"
 	"strings"
 	"testing"
@@ -70,7 +71,11 @@ func TestParseAuthorization(t *testing.T) {
 		{"request_uri of another URN, A-17", goodRequest + "&request_uri=urn:ietf:params:oauth:request:" + exampleChallenge, RequestURINotSupported},
 		{"request_uri twice, A-18", goodRequest + strings.Repeat("&request_uri=urn:ietf:params:oauth:request_uri:"+exampleChallenge, 2), InvalidRequest},
 		{"registration, OIDC Core §7.2.1", goodRequest + "&registration=%7B%7D", RegistrationNotSupported},
-		{"claims", goodRequest + "&claims=%7B%7D", InvalidRequest},
+		{"claims, OIDC Core §5.5", goodRequest + "&claims=" + url.QueryEscape(`{"userinfo":{"name":{"essential":true}},"id_token":{"acr":{"values":["gold"]},"auth_time":null}}`), ""},
+		{"claims that are no object", goodRequest + "&claims=%5B%5D", InvalidRequest},
+		{"claims with a member twice", goodRequest + "&claims=" + url.QueryEscape(`{"id_token":{},"id_token":{}}`), InvalidRequest},
+		{"claims that demand an acr, OIDC Core §5.5.1.1", goodRequest + "&claims=" + url.QueryEscape(`{"id_token":{"acr":{"essential":true,"values":["gold"]}}}`), InvalidRequest},
+		{"claims that demand a person, OIDC Core §3.1.2.2", goodRequest + "&claims=" + url.QueryEscape(`{"id_token":{"sub":{"value":"248289761001"}}}`), InvalidRequest},
 		{"challenge of 42 characters, P-03", noPKCE + "&code_challenge_method=S256&code_challenge=" + exampleChallenge[1:], InvalidRequest},
 		{"method plain, RFC 9700 §2.1.1", noPKCE + "&code_challenge_method=plain&code_challenge=" + exampleChallenge, InvalidRequest},
 		{"method s256, P-03", noPKCE + "&code_challenge_method=s256&code_challenge=" + exampleChallenge, InvalidRequest},
@@ -112,6 +117,46 @@ func TestFormPostToAScheme(t *testing.T) {
 
 	if fatal != nil || refusal == nil || refusal.Code != InvalidRequest || r.ResponseMode != ModeQuery {
 		t.Errorf("got %v and %v, by %s", refusal, fatal, r.ResponseMode)
+	}
+}
+
+// The refusal of a request object reaches the client as the object says, for nothing beside it does.
+func TestRefusalOfARequestObject(t *testing.T) {
+	t.Parallel()
+	object := func(payload string) string {
+		return "&request=e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".e30"
+	}
+	const bare = "client_id=app&redirect_uri=https://app.example/cb&response_type=code"
+	type answer struct {
+		Mode  ResponseMode
+		State string
+	}
+	tests := []struct {
+		name, query string
+		want        answer
+	}{
+		{"by form, with its state", bare + object(`{"response_mode":"form_post","state":"s"}`), answer{ModeFormPost, "s"}},
+		{"what stands beside it wins: nobody verified it", bare + "&response_mode=query&state=t" + object(`{"response_mode":"form_post","state":"s"}`), answer{ModeQuery, "t"}},
+		{"a state that is repeated is told by nobody, A-18", bare + "&state=t&state=u" + object(`{"state":"s"}`), answer{ModeQuery, ""}},
+		{"a redirect URI in it counts for nothing", bare + object(`{"redirect_uri":"https://evil.example/"}`), answer{ModeQuery, ""}},
+		{"a state with CRLF, A-10", bare + object(`{"state":"x\r\nSet-Cookie:a=b"}`), answer{ModeQuery, ""}},
+		{"members of other types", bare + object(`{"response_mode":1,"state":["s"]}`), answer{ModeQuery, ""}},
+		{"a payload that is no object", bare + object(`[]`), answer{ModeQuery, ""}},
+		{"no base64", bare + "&request=e30.%25.e30", answer{ModeQuery, ""}},
+		{"a JWE, of five parts", bare + "&request=a.b.c.d.e", answer{ModeQuery, ""}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, refusal, fatal := ParseAuthorization(tt.query)
+
+			if fatal != nil || refusal == nil || r.RedirectURI != "https://app.example/cb" {
+				t.Fatalf("got %v and %v, to %s", refusal, fatal, r.RedirectURI)
+			}
+			if got := (answer{r.ResponseMode, r.State}); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
 	}
 }
 
