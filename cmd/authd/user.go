@@ -29,17 +29,19 @@ type userName struct {
 type userJSON struct {
 	Sub        string     `json:"sub"`
 	Username   string     `json:"username"`
+	Email      string     `json:"email"`
+	Name       string     `json:"name"`
 	CreatedAt  time.Time  `json:"created_at"`
 	DisabledAt *time.Time `json:"disabled_at"`
 }
 
 func toUserJSON(u authd.User) userJSON {
-	return userJSON{u.Subject, u.Username, u.CreatedAt.UTC(), utc(u.DisabledAt)}
+	return userJSON{u.Subject, u.Username, u.Email, u.Name, u.CreatedAt.UTC(), utc(u.DisabledAt)}
 }
 
 func (a *app) showUser(u authd.User) error {
 	return a.show(toUserJSON(u), func(w io.Writer) {
-		facts(w, "sub", u.Subject, "username", u.Username, "created_at", at(u.CreatedAt), "disabled_at", orNever(u.DisabledAt))
+		facts(w, "sub", u.Subject, "username", u.Username, "email", u.Email, "name", u.Name, "created_at", at(u.CreatedAt), "disabled_at", orNever(u.DisabledAt))
 	})
 }
 
@@ -103,6 +105,8 @@ func ask(a *app, in *os.File, prompt string) (string, error) {
 type usersCreateCmd struct {
 	userName
 	passwordFlags
+	Email    string `placeholder:"ADDRESS" help:"For clients that ask for the scope email; authd does not verify it."`
+	FullName string `name:"full-name" placeholder:"TEXT" help:"For clients that ask for the scope profile."`
 	databaseFlags
 }
 
@@ -111,7 +115,8 @@ func (usersCreateCmd) Help() string {
 	return `The password is asked for, or read from stdin; as an argument every user of the machine would see it.
 
     authd users create ada
-    authd users create ada --password-stdin < password.txt`
+    authd users create ada --password-stdin < password.txt
+    authd users create ada --email ada@example.com --full-name "Ada Lovelace"`
 }
 
 // Run creates.
@@ -121,7 +126,7 @@ func (c *usersCreateCmd) Run(a *app) error {
 		return err
 	}
 	return c.admin(a.ctx, func(admin *authd.Admin) error {
-		u, err := admin.CreateUser(a.ctx, authd.NewUser{Username: c.Name, Password: password})
+		u, err := admin.CreateUser(a.ctx, authd.NewUser{Username: c.Name, Password: password, Email: c.Email, Name: c.FullName})
 		if err != nil {
 			return namedUser(c.Name, err)
 		}
