@@ -59,7 +59,9 @@ func newRelyingParty(t *testing.T, start func(http.Handler) *httptest.Server) *r
 func (r *relyingParty) verified(raw string) map[string]any {
 	resp, err := http.Get(r.issuer + "/.well-known/jwks.json")
 	if err != nil {
-		r.t.Error(err)
+		if r.t.Context().Err() == nil { // else the test is over, and authd closed before us
+			r.t.Error(err)
+		}
 		return nil
 	}
 	defer resp.Body.Close()
