@@ -48,7 +48,7 @@ func TestKnownBrowserIsNotLockedOut(t *testing.T) {
 	r := newReplica(t, pool)
 	r.create(t, "alice")
 	r.create(t, "bob")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	if got := r.signIn(t, pool, home, "alice"); got != "" {
 		t.Fatal(got)
 	}
@@ -78,7 +78,7 @@ func TestKnownBrowserIsThrottled(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	if got := r.signIn(t, pool, home, "alice"); got != "" {
 		t.Fatal(got)
 	}
@@ -117,14 +117,14 @@ func TestBrowserIsForgotten(t *testing.T) {
 			pool := dbtest.New(t)
 			r := newReplica(t, pool)
 			r.create(t, "alice")
-			freeze(t, pool, noon)
+			dbtest.StopClock(t, pool, noon)
 			if got := r.signIn(t, pool, home, "alice"); got != "" {
 				t.Fatal(got)
 			}
 			for range tt.fails {
 				r.failIn(t, home, "alice")
 			}
-			freeze(t, pool, noon.Add(tt.after))
+			dbtest.StopClock(t, pool, noon.Add(tt.after))
 			if _, err := r.db.DeleteStaleAttempts(t.Context(), time.Time{}, 100); err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestParallelGuessesInAKnownBrowser(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	if got := r.signIn(t, pool, home, "alice"); got != "" {
 		t.Fatal(got)
 	}

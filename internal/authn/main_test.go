@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -81,13 +80,6 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 }
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-
-// freeze stops the database's clock, so that a slow machine ends no wait of the throttle.
-func freeze(t *testing.T, pool *pgxpool.Pool, at time.Time) {
-	t.Helper()
-	exec(t, pool, fmt.Sprintf(`create or replace function authd.clock() returns timestamptz language sql volatile
-		as $$ select timestamptz '%s' $$`, at.UTC().Format(time.RFC3339)))
-}
 
 // grant begins a family, as what follows a sign-in does.
 func grant(t *testing.T, pool *pgxpool.Pool, auth oauth.Authentication) error {

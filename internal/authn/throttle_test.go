@@ -45,7 +45,7 @@ func TestDelaysGrow(t *testing.T) {
 			r := newReplica(t, pool)
 			r.create(t, "alice")
 			now := noon
-			freeze(t, pool, now)
+			dbtest.StopClock(t, pool, now)
 
 			r.fail(t, name, 5)
 
@@ -54,12 +54,12 @@ func TestDelaysGrow(t *testing.T) {
 				if wait != time.Duration(want)*time.Second {
 					t.Fatalf("wait %v, want %d s", wait, want)
 				}
-				freeze(t, pool, now.Add(wait-time.Second))
+				dbtest.StopClock(t, pool, now.Add(wait-time.Second))
 				if r.refused(t, name) != time.Second {
 					t.Fatal("let through a second too early")
 				}
 				now = now.Add(wait)
-				freeze(t, pool, now)
+				dbtest.StopClock(t, pool, now)
 				r.fail(t, name, 1)
 			}
 		})
@@ -74,13 +74,13 @@ func TestOwnerGetsInAfterTheWait(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	r.fail(t, "alice", 5)
 	for range 20 {
 		r.refused(t, "alice")
 	}
 
-	freeze(t, pool, noon.Add(time.Second))
+	dbtest.StopClock(t, pool, noon.Add(time.Second))
 	auth, err := r.Authenticate(t.Context(), "alice", right)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestOnlyTheAccountsOwnGrantClears(t *testing.T) {
 	r := newReplica(t, pool)
 	r.create(t, "alice")
 	r.create(t, "mallory")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 
 	r.fail(t, "alice", 4)
 	auth, err := r.Authenticate(t.Context(), "mallory", right)
@@ -122,7 +122,7 @@ func TestSpellingsOfANameShareOneCount(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "admin")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 
 	for _, name := range []string{"admin", "ADMIN", "admin ", "ａｄｍｉｎ", "\tAdmin"} {
 		r.fail(t, name, 1)
@@ -166,7 +166,7 @@ func TestParallelGuesses(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 
 	successes := r.guess(t, 200)
 
@@ -181,7 +181,7 @@ func TestReplicasShareOneCount(t *testing.T) {
 	pool := dbtest.New(t)
 	replicas := []*replica{newReplica(t, pool), newReplica(t, secondPool(t, pool)), newReplica(t, secondPool(t, pool))}
 	replicas[0].create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 
 	var wg sync.WaitGroup
 	for _, r := range replicas {
@@ -206,13 +206,13 @@ func TestCountsAreForgottenAfterADay(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	r.fail(t, "alice", 4)
 
-	freeze(t, pool, noon.Add(23*time.Hour))
+	dbtest.StopClock(t, pool, noon.Add(23*time.Hour))
 	r.fail(t, "alice", 1)
 	r.refused(t, "alice")
-	freeze(t, pool, noon.Add(48*time.Hour))
+	dbtest.StopClock(t, pool, noon.Add(48*time.Hour))
 	r.fail(t, "alice", 5)
 
 	r.refused(t, "alice")
@@ -224,10 +224,10 @@ func TestClockThatIsSetBack(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	r.fail(t, "alice", 5)
 
-	freeze(t, pool, noon.Add(-24*time.Hour))
+	dbtest.StopClock(t, pool, noon.Add(-24*time.Hour))
 
 	if _, err := r.Authenticate(t.Context(), "alice", right); err != nil {
 		t.Error(err)
@@ -238,13 +238,13 @@ func TestDeleteStaleAttempts(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	for i := range 5 {
 		r.fail(t, fmt.Sprintf("old%d", i), 1)
 	}
-	freeze(t, pool, noon.Add(2*time.Hour))
+	dbtest.StopClock(t, pool, noon.Add(2*time.Hour))
 	r.fail(t, "new", 1)
-	freeze(t, pool, noon.Add(25*time.Hour))
+	dbtest.StopClock(t, pool, noon.Add(25*time.Hour))
 
 	var deleted []int64
 	for range 3 {

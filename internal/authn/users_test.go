@@ -160,7 +160,7 @@ func TestChangePasswordIsThrottledLikeALogin(t *testing.T) {
 	pool := dbtest.New(t)
 	r := newReplica(t, pool)
 	r.create(t, "alice")
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	r.fail(t, "alice", 3)
 	for range 2 {
 		if _, err := r.ChangePassword(t.Context(), "", "alice", wrong, changed); code(t, err) != oauth.InvalidCredentials {
@@ -241,7 +241,7 @@ func TestSetPasswordLiftsTheThrottleAndEndsGrants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	freeze(t, pool, noon)
+	dbtest.StopClock(t, pool, noon)
 	r.fail(t, "alice", 4)
 
 	if err := r.SetPassword(t.Context(), "ALICE", changed); err != nil {

@@ -24,3 +24,14 @@ func SetClock(t testing.TB, pool *pgxpool.Pool, offset time.Duration) {
 		}
 	}
 }
+
+// StopClock makes the database of pool tell the same time always, so that a slow machine ends
+// no wait: authd.clock alone, from everybody's next statement on, until [SetClock].
+func StopClock(t testing.TB, pool *pgxpool.Pool, at time.Time) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), fmt.Sprintf(`create or replace function authd.clock() returns timestamptz language sql volatile
+		as $$ select timestamptz '%s' $$`, at.UTC().Format(time.RFC3339Nano)))
+	if err != nil {
+		t.Fatalf("stop the database's clock: %v", err)
+	}
+}
