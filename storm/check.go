@@ -54,6 +54,8 @@ func (l *ledger) checkAnswers(add adder) {
 		switch {
 		case c.outcome == odd:
 			add(0, l.byID[c.family], "%v: status %d %s", c, c.status, c.detail)
+		case c.outcome == missing: // operators name what was acknowledged
+			add(4, l.byID[c.family], "I6: %v", c)
 		case c.outcome == refused && !l.mayBeDisabled(c):
 			add(0, l.byID[c.family], "%v: the client was not disabled", c)
 		}

@@ -149,6 +149,7 @@ func TestJudge(t *testing.T) {
 			[]*call{signedIn(), refreshed(1, 0, "j0", "j1"), at(9, endFamily, ok), presented(2, 1, "j1", invalid)},
 			revokedRow(1, "j1"), "linearizability:",
 		},
+		{"an acknowledged family is not there for the operator", []*call{signedIn(), at(1, endFamily, missing)}, alive(0, "j0"), "MISSING"},
 		{"an answer that there should not be", []*call{signedIn(), presented(1, 0, "j0", odd)}, alive(0, "j0"), "ODD"},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,7 @@ const (
 	foreign     outcome = "FOREIGN"     // refused as another client's, as it was
 	busy        outcome = "BUSY"        // nothing was done
 	unavailable outcome = "UNAVAILABLE" // nothing is known
+	missing     outcome = "MISSING"     // the operator hears that it does not exist
 	odd         outcome = "ODD"         // no answer that there should be
 )
 

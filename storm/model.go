@@ -117,7 +117,7 @@ func (c *call) operation(client int) porcupine.Operation {
 // isModelled: the rest changes nothing and says nothing.
 func (c *call) isModelled() bool {
 	switch {
-	case c.outcome == refused, c.outcome == foreign, c.outcome == odd, c.outcome == busy, c.deed == endAccess:
+	case c.outcome == refused, c.outcome == foreign, c.outcome == odd, c.outcome == missing, c.outcome == busy, c.deed == endAccess:
 		return false
 	case c.outcome == unavailable:
 		return c.deed != introspect && c.deed != signIn

@@ -213,6 +213,8 @@ func (s *storm) operate(c *call, do func() error) {
 		c.outcome = ok
 	case errors.Is(err, authd.ErrUnavailable):
 		c.outcome = unavailable
+	case errors.Is(err, authd.ErrNotFound):
+		c.outcome = missing
 	default:
 		c.outcome, c.detail = odd, err.Error()
 	}
